@@ -1,0 +1,93 @@
+"""A subject of run.py: short recordings of a warm process, with one library.
+
+``python bench/lifecycle.py shmrerun save`` prints one JSON object. Cases: ``save`` is ``RecordingStream``, ``save``,
+ten rows, ``disconnect``; ``binary_stream`` is one ``read()`` of ten rows; ``memory`` one ``drain_as_bytes()`` of ten.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import tempfile
+import time
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+CASES = ("save", "binary_stream", "memory")
+ROWS = 10
+COUNT, BEFORE = 200, 20
+
+
+def log_rows(rr: Any, recording: Any, start: int) -> None:
+    """Log ten scalars."""
+    for row in range(ROWS):
+        recording.set_time("step", sequence=start + row)
+        recording.log("bench/scalar", rr.Scalars(row * 0.5))
+
+
+def once_of(rr: Any, case: str, directory: str) -> Any:
+    """Make the function that does the case once and returns the nanoseconds of the part that is timed."""
+    clock = time.perf_counter_ns
+    if case == "save":
+
+        def once(number: int) -> int:
+            path = os.path.join(directory, f"{number}.rrd")
+            began = clock()
+            recording = rr.RecordingStream("shmrerun_bench", recording_id=f"bench-{number}")
+            recording.save(path)
+            log_rows(rr, recording, 0)
+            recording.disconnect()
+            nanos = clock() - began
+            if not os.path.getsize(path):
+                raise RuntimeError("the file is empty")
+            return nanos
+
+        return once
+
+    recording = rr.RecordingStream("shmrerun_bench")
+    read = recording.binary_stream().read if case == "binary_stream" else recording.memory_recording().drain_as_bytes
+
+    def once(number: int) -> int:
+        log_rows(rr, recording, number * ROWS)
+        began = clock()
+        data = read()
+        nanos = clock() - began
+        if not data or len(data) < 500:
+            raise RuntimeError("rows are missing")
+        return nanos
+
+    return once
+
+
+def measure(library: str, case: str, directory: str) -> dict[str, Any]:
+    """Run one case; times in nanoseconds."""
+    rr = import_module({"shmrerun": "shmrerun", "rerun-sdk": "rerun"}[library])
+    kept = rr.RecordingStream("shmrerun_bench_kept")  # a program that has a recording already: warm
+    once = once_of(rr, case, directory)
+    first = once(0)
+    for number in range(1, BEFORE):
+        once(number)
+    nanos = np.array([once(BEFORE + number) for number in range(COUNT)])
+    del kept
+    p50, p95 = np.percentile(nanos, [50, 95])
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "unit": "ns",
+        "n": COUNT,
+        "rows": ROWS,
+        "first": first,
+        "p50": p50,
+        "p95": p95,
+        "mean": float(nanos.mean()),
+        "cpu_secs_caller": usage.ru_utime + usage.ru_stime,
+        "peak_rss_bytes": usage.ru_maxrss * 1024,
+    }
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as scratch:
+        print(json.dumps(measure(sys.argv[1], sys.argv[2], scratch)))

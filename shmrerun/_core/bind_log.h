@@ -1,0 +1,387 @@
+/*
+ * bind_log.h - part of module.c: the hot path from `log` and `set_time` to the lane. Whatever is not common is handed to Python:
+ * the functions registered by `use`, and methods that the subclass of Stream has.
+ *
+ * Common is: no explicit recording (or a RecordingStream), no recording of a thread or task, a stream that is bound in this
+ * process and still follows the right recording, an entity path seen before, an entity with `_row()`.
+ */
+
+/* Base of the Python class Stream. `lane` is NULL until the stream is bound in this process, and in every new process. */
+typedef struct {
+    PyObject_HEAD
+    Lane *lane;
+    uint64_t key;          /* of the thread's times */
+    int64_t next_look;     /* wall clock, ns: when `_look` is called next */
+    Segment *followed;     /* the tree, if this is the recording of another process that we follow ... */
+    uint64_t follow_offset, follow_serial; /* ... the word that names its recording, and what it was */
+} Stream;
+
+static PyTypeObject StreamType;
+
+static PyObject *known_paths;   /* entity path as users write it -> number of its canonical text */
+static PyObject *global_stream; /* Stream or NULL */
+static bool tasks_used;         /* some asyncio task has a recording of its own: ask Python which one is active */
+static _Thread_local PyObject *thread_stream; /* Stream or NULL: the calling thread's own */
+static uint64_t absent_until;   /* CLOCK_MONOTONIC ns: no recording, and no look for one before that */
+static PyObject *slow_log, *slow_active, *slow_convert, *slow_failed;
+static PyObject *word_static, *word_recording, *word_strict, *word_sequence, *word_duration, *word_timestamp, *word_stream, *word_row,
+    *word_id, *word_widen, *word_ring, *word_look;
+
+static int make_words(void) {
+    struct {
+        PyObject **word;
+        const char *text;
+    } words[] = {{&word_static, "static"},
+                 {&word_recording, "recording"},
+                 {&word_strict, "strict"},
+                 {&word_sequence, "sequence"},
+                 {&word_duration, "duration"},
+                 {&word_timestamp, "timestamp"},
+                 {&word_stream, "_stream"},
+                 {&word_row, "_row"},
+                 {&word_id, "id"},
+                 {&word_widen, "_widen"},
+                 {&word_ring, "_ring"},
+                 {&word_look, "_look"}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (!(*words[i].word = PyUnicode_InternFromString(words[i].text))) return -1;
+    return (known_paths = PyDict_New()) ? 0 : -1;
+}
+
+/* Base of archetypes: what has `_row()`, which gives a ColumnSet and the parts. A user's class with a `_row` of its own is not meant. */
+static PyTypeObject OwnRowType = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shmrerun._ring.OwnRow",
+    .tp_basicsize = sizeof(PyObject),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+    .tp_new = PyType_GenericNew,
+};
+
+/* ---- Stream ---- */
+
+static PyObject *stream_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs)) {
+    return type->tp_alloc(type, 0);
+}
+
+static int stream_clear(Stream *self) {
+    Py_CLEAR(self->lane);
+    Py_CLEAR(self->followed);
+    return 0;
+}
+
+static int stream_traverse(Stream *self, visitproc visit, void *arg) {
+    Py_VISIT(self->lane);
+    Py_VISIT(self->followed);
+    return 0;
+}
+
+static void stream_dealloc(Stream *self) {
+    PyObject_GC_UnTrack(self);
+    stream_clear(self);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+/* _use_lane(lane or None, key) */
+static PyObject *stream_use_lane(Stream *self, PyObject *const *args, Py_ssize_t count) {
+    if (!take_args(count, 2, "_use_lane")) return NULL;
+    uint64_t key = PyLong_AsUnsignedLongLong(args[1]);
+    if (PyErr_Occurred()) return NULL;
+    if (args[0] != Py_None && !PyObject_TypeCheck(args[0], &LaneType)) return PyErr_Format(PyExc_TypeError, "expected a Lane");
+    Lane *old = self->lane;
+    self->lane = args[0] == Py_None ? NULL : (Lane *)Py_NewRef(args[0]);
+    self->key = key;
+    self->next_look = 0;
+    Py_XDECREF(old);
+    Py_RETURN_NONE;
+}
+
+/* _use_follow(tree segment or None, offset, serial) */
+static PyObject *stream_use_follow(Stream *self, PyObject *const *args, Py_ssize_t count) {
+    if (!take_args(count, 3, "_use_follow")) return NULL;
+    uint64_t offset = PyLong_AsUnsignedLongLong(args[1]), serial = PyLong_AsUnsignedLongLong(args[2]);
+    if (PyErr_Occurred()) return NULL;
+    if (args[0] != Py_None && (!PyObject_TypeCheck(args[0], &SegmentType) || !word_at((Segment *)args[0], args[1], 8)))
+        return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_TypeError, "expected a Segment");
+    Segment *old = self->followed;
+    self->followed = args[0] == Py_None ? NULL : (Segment *)Py_NewRef(args[0]);
+    self->follow_offset = offset;
+    self->follow_serial = serial;
+    Py_XDECREF(old);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef stream_methods[] = {
+    {"_use_lane", FAST(stream_use_lane), METH_FASTCALL, NULL}, {"_use_follow", FAST(stream_use_follow), METH_FASTCALL, NULL}, {0}};
+
+static PyTypeObject StreamType = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shmrerun._ring.Stream",
+    .tp_basicsize = sizeof(Stream),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .tp_new = stream_new,
+    .tp_dealloc = (destructor)stream_dealloc,
+    .tp_traverse = (traverseproc)stream_traverse,
+    .tp_clear = (inquiry)stream_clear,
+    .tp_methods = stream_methods,
+};
+
+/* Whether rows may go straight to the stream's lane: bound in this process, and what it follows has not moved on. */
+static bool stream_ready(const Stream *stream) {
+    if (!stream->lane || stream->lane->closed || stream->lane->stamp != process_stamp()) return false;
+    if (!stream->followed) return true;
+    if (!stream->followed->base || stream->followed->stamp != stream->lane->stamp) return false;
+    return load_relaxed((const uint64_t *)(const void *)(stream->followed->base + stream->follow_offset)) == stream->follow_serial;
+}
+
+/* The stream that a call without `recording` goes to, borrowed; NULL without an exception: ask Python. */
+static Stream *ready_stream(PyObject *recording, PyObject **held) {
+    Stream *stream = NULL;
+    if (recording == Py_None) {
+        PyObject *active = thread_stream ? thread_stream : global_stream;
+        if (!tasks_used && active) stream = (Stream *)(*held = Py_NewRef(active));
+    } else {
+        PyObject *found = PyObject_GetAttr(recording, word_stream);
+        if (found && PyObject_TypeCheck(found, &StreamType)) stream = (Stream *)(*held = found);
+        else Py_XDECREF(found);
+        PyErr_Clear();
+    }
+    return stream && stream_ready(stream) ? stream : NULL;
+}
+
+/* No recording at all, and it is too early to look for one again. */
+static bool nobody_listens(PyObject *recording) {
+    return recording == Py_None && !global_stream && !thread_stream && !tasks_used && monotonic_nanos() < absent_until;
+}
+
+/* ---- log ---- */
+
+enum { LOG_DONE, LOG_SLOW, LOG_ERROR };
+
+/* What a row needs beyond the append itself: space, the doorbell, a look at the aggregator. */
+static int after_append(Stream *stream, const struct append_result *result, uint32_t path, uint32_t columns, PyObject *parts,
+                        uint32_t flags) {
+    PyObject *done = NULL;
+    if (result->code == APPEND_NO_MEMORY) {
+        PyErr_NoMemory();
+        return LOG_ERROR;
+    }
+    if (result->code == APPEND_GROW) {
+        done = PyObject_CallMethod((PyObject *)stream, "_grow", "IIOI(KKI)", path, columns, parts, flags,
+                                   (unsigned long long)result->record, (unsigned long long)result->dictionary, result->generation);
+        Py_XDECREF(done);
+        return done ? LOG_DONE : LOG_ERROR;
+    }
+    if (result->code != APPEND_DONE) {
+        done = PyObject_CallMethodNoArgs((PyObject *)stream, result->code == APPEND_HALF ? word_widen : word_ring);
+        if (!done) return LOG_ERROR;
+        Py_DECREF(done);
+    }
+    if (result->wall >= stream->next_look || stream->next_look - result->wall > 1000000000) {
+        stream->next_look = result->wall + 100000000;
+        done = PyObject_CallMethodNoArgs((PyObject *)stream, word_look);
+        if (!done) return LOG_ERROR;
+        Py_DECREF(done);
+    }
+    return LOG_DONE;
+}
+
+/* Appends the row of an archetype. LOG_SLOW: nothing happened, Python must do it. */
+static int log_fast(Stream *stream, PyObject *entity_path, PyObject *entity, uint32_t flags) {
+    if (!PyUnicode_CheckExact(entity_path)) return LOG_SLOW;
+    PyObject *path = PyDict_GetItemWithError(known_paths, entity_path);
+    if (!path) return PyErr_Occurred() ? LOG_ERROR : LOG_SLOW;
+    uint32_t path_number = (uint32_t)PyLong_AsUnsignedLong(path);
+    if (!PyObject_TypeCheck(entity, &OwnRowType)) return LOG_SLOW;
+    PyObject *row = PyObject_CallMethodNoArgs(entity, word_row);
+    if (!row) return LOG_ERROR;
+    int outcome = LOG_SLOW;
+    if (PyTuple_CheckExact(row) && PyTuple_GET_SIZE(row) == 2 && PyTuple_CheckExact(PyTuple_GET_ITEM(row, 1)) &&
+        PyTuple_GET_SIZE(PyTuple_GET_ITEM(row, 1))) {
+        PyObject *id = PyObject_GetAttr(PyTuple_GET_ITEM(row, 0), word_id);
+        unsigned long columns = id ? PyLong_AsUnsignedLong(id) : 0;
+        Py_XDECREF(id);
+        struct append_result result;
+        if (PyErr_Occurred()) outcome = LOG_ERROR;
+        else if (!columns || columns > column_sets.count) outcome = LOG_SLOW;
+        else if (!append_parts(stream->lane, path_number, (uint32_t)columns, PyTuple_GET_ITEM(row, 1), flags, &result)) outcome = LOG_ERROR;
+        else outcome = after_append(stream, &result, path_number, (uint32_t)columns, PyTuple_GET_ITEM(row, 1), flags);
+    }
+    Py_DECREF(row);
+    return outcome;
+}
+
+/* An exception inside log: a warning unless strict. */
+static PyObject *log_failed(PyObject *strict) {
+    PyObject *kind, *value, *trace;
+    PyErr_Fetch(&kind, &value, &trace);
+    PyErr_NormalizeException(&kind, &value, &trace);
+    if (!PyErr_GivenExceptionMatches(value, PyExc_Exception)) { /* KeyboardInterrupt and the like are not ours */
+        PyErr_Restore(kind, value, trace);
+        return NULL;
+    }
+    if (trace) PyException_SetTraceback(value, trace);
+    PyObject *result = PyObject_CallFunctionObjArgs(slow_failed, value, strict, NULL);
+    Py_XDECREF(kind);
+    Py_XDECREF(value);
+    Py_XDECREF(trace);
+    return result;
+}
+
+PyDoc_STRVAR(log_doc,
+             "log(entity_path, entity, *extra, static=False, recording=None, strict=None)\n--\n\n"
+             "Log a row: components of one entity at the calling thread's current times.\n\n"
+             "Parameters\n----------\n"
+             "entity_path\n    Text, split at unescaped slashes, or a list of parts.\n"
+             "entity, *extra\n    Archetypes, anything with ``as_component_batches()`` (real ``rerun`` objects too), or iterables of\n"
+             "    described batches.\n"
+             "static\n    Without times: holds for all of them.\n"
+             "recording\n    Instead of the active recording.\n"
+             "strict\n    True: errors propagate; False: they become warnings; None: as ``strict_mode()`` says.\n\n"
+             "Notes\n-----\n"
+             "The row is safe when this returns: killing the process loses nothing. Without a recording nothing happens.\n"
+             "Below 1 us for a scalar. Safe in any thread and any process of the program, forked ones too; above 256 KiB the\n"
+             "GIL is released while the values are copied.\n");
+
+static PyObject *ring_log(PyObject *Py_UNUSED(self), PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    Py_ssize_t named = names ? PyTuple_GET_SIZE(names) : 0;
+    PyObject *recording = Py_None, *strict = Py_None, *is_static = Py_False;
+    bool common = count == 2;
+    for (Py_ssize_t i = 0; i < named; i++) {
+        PyObject *name = PyTuple_GET_ITEM(names, i), *value = args[count + i];
+        if (name == word_static) is_static = value;
+        else if (name == word_recording) recording = value;
+        else if (name == word_strict) strict = value;
+        else common = false;
+    }
+    if (common && nobody_listens(recording)) Py_RETURN_NONE;
+    PyObject *held = NULL;
+    Stream *stream = common ? ready_stream(recording, &held) : NULL;
+    int outcome = LOG_SLOW;
+    if (stream && (is_static == Py_False || is_static == Py_True))
+        outcome = log_fast(stream, args[0], args[1], is_static == Py_True ? ROW_STATIC : 0);
+    Py_XDECREF(held);
+    if (outcome == LOG_DONE) Py_RETURN_NONE;
+    if (outcome == LOG_ERROR) return log_failed(strict);
+    return PyObject_Vectorcall(slow_log, args, (size_t)count, names);
+}
+
+/* log_row(stream, entity_path, entity, flags) -> whether it was done; for methods of RecordingStream */
+static PyObject *ring_log_row(PyObject *Py_UNUSED(self), PyObject *const *args, Py_ssize_t count) {
+    if (!take_args(count, 4, "log_row")) return NULL;
+    if (!PyObject_TypeCheck(args[0], &StreamType) || !stream_ready((Stream *)args[0])) Py_RETURN_FALSE;
+    unsigned long flags = PyLong_AsUnsignedLong(args[3]);
+    if (PyErr_Occurred()) return NULL;
+    int outcome = log_fast((Stream *)args[0], args[1], args[2], (uint32_t)flags);
+    return outcome == LOG_ERROR ? NULL : PyBool_FromLong(outcome == LOG_DONE);
+}
+
+/* ---- set_time ---- */
+
+PyDoc_STRVAR(
+    set_time_doc,
+    "set_time(timeline, *, recording=None, sequence=None, duration=None, timestamp=None)\n--\n\n"
+    "Set the calling thread's current time on a timeline, for rows logged from now on.\n\n"
+    "Parameters\n----------\n"
+    "timeline\n    Its name, not empty.\n"
+    "recording\n    Instead of the active recording.\n"
+    "sequence\n    An int: frame, step.\n"
+    "duration\n    Seconds as int or float, ``timedelta`` or ``timedelta64``.\n"
+    "timestamp\n    Seconds since the epoch as int or float, ``datetime`` (naive is UTC), ``datetime64``, pandas or pyarrow timestamp.\n\n"
+    "Raises\n------\n"
+    "ValueError\n    Not exactly one of the three, an empty name, NaN, or a timestamp that looks like milliseconds.\n"
+    "TypeError, OverflowError\n    A value of another type, or beyond 64 bits of nanoseconds.\n\n"
+    "Notes\n-----\n"
+    "Times belong to (thread, recording) and are empty in a new process, forked ones too. About 0.15 us for a sequence.\n");
+
+/* Key of the recording that times are set for. 1: found; 0: there is none; -1: exception. */
+static int times_key(PyObject *recording, uint64_t *key) {
+    PyObject *held = NULL;
+    Stream *stream = ready_stream(recording, &held);
+    if (stream) *key = stream->key;
+    Py_XDECREF(held);
+    if (stream) return 1;
+    if (nobody_listens(recording)) return 0;
+    PyObject *active = PyObject_CallOneArg(slow_active, recording);
+    if (!active) return -1;
+    int found = PyObject_TypeCheck(active, &StreamType);
+    if (found) *key = ((Stream *)active)->key;
+    Py_DECREF(active);
+    return found;
+}
+
+static PyObject *ring_set_time_now(PyObject *Py_UNUSED(self), PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    PyObject *recording = Py_None, *sequence = Py_None, *duration = Py_None, *timestamp = Py_None;
+    if (count != 1) return PyErr_Format(PyExc_TypeError, "set_time() takes 1 positional argument, the timeline, but %zd were given", count);
+    for (Py_ssize_t i = 0; names && i < PyTuple_GET_SIZE(names); i++) {
+        PyObject *name = PyTuple_GET_ITEM(names, i), *value = args[count + i];
+        if (name == word_sequence) sequence = value;
+        else if (name == word_duration) duration = value;
+        else if (name == word_timestamp) timestamp = value;
+        else if (name == word_recording) recording = value;
+        else return PyErr_Format(PyExc_TypeError, "set_time() got an unexpected keyword argument '%U'", name);
+    }
+    long kind = 1;
+    int overflow = 1;
+    long long value = 0;
+    Py_ssize_t size = 0;
+    const char *text = PyUnicode_CheckExact(args[0]) ? PyUnicode_AsUTF8AndSize(args[0], &size) : NULL;
+    PyErr_Clear(); /* a lone surrogate: Python says so below */
+    if (text && size && size < 65536 && PyLong_CheckExact(sequence) && duration == Py_None && timestamp == Py_None)
+        value = PyLong_AsLongLongAndOverflow(sequence, &overflow);
+    if (overflow || value == INT64_MIN) {
+        PyObject *pair = PyObject_CallFunctionObjArgs(slow_convert, args[0], sequence, duration, timestamp, NULL);
+        if (!pair) return NULL;
+        int good = PyArg_ParseTuple(pair, "lL", &kind, &value);
+        Py_DECREF(pair);
+        if (!good || !(text = PyUnicode_AsUTF8AndSize(args[0], &size))) return NULL;
+        if (size > 65535) return PyErr_Format(PyExc_ValueError, "a timeline name of %zd bytes, over the limit of 65535", size);
+    }
+    uint64_t key = 0;
+    int found = times_key(recording, &key);
+    if (found < 0) return NULL;
+    if (!found) Py_RETURN_NONE;
+    uint32_t timeline = timeline_intern((uint8_t)kind, text, (uint32_t)size);
+    if (!timeline || !times_set(key, timeline, value))
+        return PyErr_Format(PyExc_ValueError, "cannot hold another timeline: a thread may have %u in a recording", RECORD_TIMES_LIMIT);
+    Py_RETURN_NONE;
+}
+
+/* ---- what Python registers ---- */
+
+/* use_thread(Stream or None): the calling thread's own recording */
+static PyObject *ring_use_thread(PyObject *Py_UNUSED(self), PyObject *stream) {
+    if (stream != Py_None && !PyObject_TypeCheck(stream, &StreamType)) return PyErr_Format(PyExc_TypeError, "expected a Stream");
+    PyObject *old = thread_stream;
+    thread_stream = stream == Py_None ? NULL : Py_NewRef(stream);
+    Py_XDECREF(old);
+    Py_RETURN_NONE;
+}
+
+/* use(global stream or None, tasks used, absent until[, log, active, convert, failed]) */
+static PyObject *ring_use(PyObject *Py_UNUSED(self), PyObject *const *args, Py_ssize_t count) {
+    if (count != 3 && count != 7) return PyErr_Format(PyExc_TypeError, "use takes 3 or 7 arguments, got %zd", count);
+    uint64_t until = PyLong_AsUnsignedLongLong(args[2]);
+    if (PyErr_Occurred()) return NULL;
+    if (args[0] != Py_None && !PyObject_TypeCheck(args[0], &StreamType)) return PyErr_Format(PyExc_TypeError, "expected a Stream");
+    if (count == 7) {
+        Py_XSETREF(slow_log, Py_NewRef(args[3]));
+        Py_XSETREF(slow_active, Py_NewRef(args[4]));
+        Py_XSETREF(slow_convert, Py_NewRef(args[5]));
+        Py_XSETREF(slow_failed, Py_NewRef(args[6]));
+    }
+    tasks_used = args[1] == Py_True;
+    absent_until = until;
+    PyObject *old = global_stream;
+    global_stream = args[0] == Py_None ? NULL : Py_NewRef(args[0]);
+    Py_XDECREF(old); /* may finish a recording: last */
+    Py_RETURN_NONE;
+}
+
+/* know_path(text, number): remembers a path as users write it; forgets all when there are too many */
+static PyObject *ring_know_path(PyObject *Py_UNUSED(self), PyObject *const *args, Py_ssize_t count) {
+    if (!take_args(count, 2, "know_path")) return NULL;
+    unsigned long number = PyLong_AsUnsignedLong(args[1]);
+    if (PyErr_Occurred() || !number || number > paths.count)
+        return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_ValueError, "no path %lu", number);
+    if (PyDict_Size(known_paths) >= 65536) PyDict_Clear(known_paths);
+    if (PyDict_SetItem(known_paths, args[0], args[1])) return NULL;
+    Py_RETURN_NONE;
+}

@@ -1,0 +1,50 @@
+"""From a ``log`` call to a row in the lane: resolve the session, take the entity apart, append. Errors warn unless strict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from shmrerun import _path, _ring, errors
+
+if TYPE_CHECKING:
+    from shmrerun._producer import Stream
+
+_STATIC = _ring.LAYOUT["ROW_STATIC"]
+
+
+def log_row(
+    stream: Stream,
+    entity_path: Any,
+    entity: Any,
+    extra: tuple[Any, ...],
+    static: bool,
+    strict: bool | None,
+    flags: int = 0,
+) -> None:
+    """Append one row of an entity to a stream's session; nothing happens where the session has ended.
+
+    The extension does the common case by itself (``bind_log.h``); here is everything else.
+    """
+    flags |= _STATIC if static else 0
+    try:
+        if not extra and _ring.log_row(stream, entity_path, entity, flags):
+            return
+        if stream.live() is None:
+            return
+        from shmrerun._batches import row_of
+
+        columns, parts = row_of(entity, extra)
+        if not parts:
+            errors.say_once("no components", f"a row without components was not logged (entity {entity_path})")
+            return
+        if not columns.id:
+            columns.id = _ring.columns(columns.definition)
+        path = _ring.path(_path.canonical(entity_path).encode("utf-8", "surrogatepass"))
+        if type(entity_path) is str:
+            _ring.know_path(entity_path, path)
+        session = stream.session
+        assert session is not None
+        session.append(path, columns.id, parts, flags)
+        session.look()
+    except Exception as error:
+        errors.report("log", error, strict)

@@ -1,0 +1,44 @@
+"""Micro-batching: when the pending rows of a group become a chunk.
+
+A group is due when its interval has passed since its first pending row, or it has ``num_bytes`` or ``num_rows``. With only files
+attached, and unless the user set the tick, the interval doubles at each flush from the tick up to PATIENCE_NANOS: the rows are
+safe in their lanes meanwhile, and a file nobody watches is not shredded.
+"""
+
+from __future__ import annotations
+
+PATIENCE_NANOS = 1_000_000_000
+
+
+class Batcher:
+    """Decides for all groups of one session; times are CLOCK_MONOTONIC nanoseconds."""
+
+    def __init__(self, tick_nanos: int, num_bytes: int, num_rows: int, *, patient: bool) -> None:
+        self.tick_nanos = tick_nanos
+        self.num_bytes = num_bytes
+        self.num_rows = num_rows
+        self.patient = patient
+        self._interval: dict[int, int] = {}
+        self._due: dict[int, int] = {}
+
+    def due(self, pending: list[tuple[int, int, int]], now: int) -> list[int]:
+        """Which groups to flush now, given (group, rows, bytes) of those that have rows."""
+        found = []
+        for group, rows, size in pending:
+            due = self._due.get(group)
+            if due is None:
+                due = self._due[group] = now + self._interval.get(group, self.tick_nanos)
+            if now >= due or size >= self.num_bytes or rows >= self.num_rows:
+                found.append(group)
+        return found
+
+    def flushed(self, group: int) -> None:
+        """A group's rows were written."""
+        self._due.pop(group, None)
+        if self.patient:
+            interval = self._interval.get(group, self.tick_nanos)
+            self._interval[group] = max(interval, min(2 * interval, PATIENCE_NANOS))
+
+    def next_due(self) -> int | None:
+        """When the next group is due; None if nothing pends."""
+        return min(self._due.values(), default=None)

@@ -1,0 +1,1 @@
+"""The command line: ``shmrerun demo``, ``ps`` and ``wait``; one file a command."""

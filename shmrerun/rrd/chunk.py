@@ -1,0 +1,460 @@
+"""Chunks: rows of one entity as an Arrow record batch with Rerun's metadata, and the bytes of that batch.
+
+Many chunks of a recording differ in nothing but their data, so all that does not change is made once, in a
+:class:`ChunkSchema`: Arrow fields, the order of columns, and the serialized schema with a gap for the chunk id.
+
+Source: rerun-sdk 0.41, chunk encoding (``sorbet:version`` 0.1.4), TUIDs and LZ4 of ``ArrowMsg``.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from shmrerun._arrow import parse_type
+from shmrerun._record import DURATION, SEQUENCE, TIMESTAMP, Column
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+ROW_ID = "rerun.controls.RowId"
+SORBET_VERSION = "0.1.4"
+STATIC_TIME = -(2**63)  # int64-min means "static" to Rerun and is never a time
+
+_TIME_TYPES = {SEQUENCE: pa.int64(), DURATION: pa.duration("ns"), TIMESTAMP: pa.timestamp("ns")}
+_ROW_ID_TYPE = pa.binary(16)
+_ROW_ID_METADATA = {
+    "rerun:kind": "control",
+    "ARROW:extension:name": "rerun.datatypes.TUID",
+    "ARROW:extension:metadata": '{"namespace":"row"}',
+}
+_ROW_ID_FIELD = pa.field(ROW_ID, _ROW_ID_TYPE, nullable=False, metadata=_ROW_ID_METADATA | {"rerun:is_sorted": "true"})
+_END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
+_GAP = b"chunk_" + b"#" * 32  # stands for the chunk id in a serialized schema; '#' is never in an entity path unescaped
+_LZ4 = pa.Codec("lz4_raw")
+_MAX_UNCOMPRESSED = 1 << 32  # more than any message written by Rerun or by us; LZ4 blocks end at 2 GiB
+
+type_of_timeline = _TIME_TYPES.__getitem__
+
+
+def tuid_text(tuid: bytes) -> str:
+    """Spell a TUID as Rerun does: 16 upper-case hex digits of time, 16 lower-case ones of the counter."""
+    digits = tuid.hex()
+    return digits[:16].upper() + digits[16:]
+
+
+class Descriptor(NamedTuple):
+    """What a component column holds; absent names are None."""
+
+    archetype: str | None
+    component: str
+    component_type: str | None
+
+
+class _Form(NamedTuple):
+    """A schema for one combination of sorted and unsorted time columns."""
+
+    schema: pa.Schema
+    before_id: bytes
+    after_id: bytes
+
+
+class ChunkSchema:
+    """All that chunks of one entity with the same timelines and components have in common.
+
+    Parameters
+    ----------
+    entity_path
+        Canonical text, ``/world/points``.
+    timelines
+        Names and kinds (:data:`~shmrerun._record.SEQUENCE` ...), in the order in which :meth:`build` gets their values.
+    columns
+        Components, in the order in which :meth:`build` gets their cells.
+    is_static
+        Whether rows are without time; then ``timelines`` is empty.
+
+    Raises
+    ------
+    ValueError
+        A component or timeline twice, a static chunk with timelines, or an Arrow type that does not parse.
+
+    Notes
+    -----
+    In the chunk, timelines are sorted by name and components by archetype and name, whatever the caller's order.
+
+    """
+
+    __slots__ = (
+        "_cell_order",
+        "_forms",
+        "_time_order",
+        "component_fields",
+        "descriptors",
+        "entity_path",
+        "is_static",
+        "time_fields",
+    )
+
+    def __init__(self, entity_path: str, timelines: tuple[tuple[str, int], ...], columns: tuple[Column, ...], is_static: bool) -> None:
+        names = [name for name, _ in timelines]
+        components = [column.component for column in columns]
+        if len(set(names)) != len(names) or len(set(components)) != len(components):
+            raise ValueError(f"A chunk has each timeline and component once, got {names} and {components}")
+        if is_static and timelines:
+            raise ValueError(f"A static chunk has no timelines, got {names}")
+        if not is_static and not timelines:
+            raise ValueError("A chunk without timelines is static")
+        self.entity_path = entity_path
+        self.is_static = is_static
+        self._time_order = sorted(range(len(names)), key=names.__getitem__)
+        self._cell_order = sorted(range(len(columns)), key=lambda i: (columns[i].archetype or "", columns[i].component))
+        self.time_fields = tuple(_time_field(*timelines[i]) for i in self._time_order)
+        self.component_fields = tuple(_component_field(columns[i]) for i in self._cell_order)
+        self.descriptors = tuple(_descriptor(field) for field in self.component_fields)
+        self._forms: dict[int, _Form] = {}
+
+    @classmethod
+    def of(cls, schema: pa.Schema) -> ChunkSchema:
+        """Return the schema of a decoded record batch; the same object for equal ones, as far as memory is bounded.
+
+        Raises
+        ------
+        ValueError
+            The batch has no entity path or does not begin with row ids.
+
+        """
+        metadata = schema.metadata or {}
+        path = metadata.get(b"rerun:entity_path")
+        if path is None or not len(schema) or schema.field(0).type != _ROW_ID_TYPE:
+            raise ValueError("Not a chunk: it lacks its entity path or its row ids")
+        key = path + b"\0" + schema.remove_metadata().serialize().to_pybytes()
+        found = _decoded.get(key)
+        if found is None:
+            found = cls.__new__(cls)
+            found.entity_path = path.decode("utf-8", "replace")
+            kinds = [_kind(field) for field in schema]
+            found._time_order = [i for i, kind in enumerate(kinds) if kind == b"index"]
+            found._cell_order = [i for i, kind in enumerate(kinds) if kind == b"data" and i]
+            found.time_fields = tuple(schema.field(i) for i in found._time_order)
+            found.component_fields = tuple(schema.field(i) for i in found._cell_order)
+            found.descriptors = tuple(_descriptor(field) for field in found.component_fields)
+            found.is_static = not found.time_fields
+            found._forms = {}
+            if len(_decoded) >= 4096:
+                _decoded.clear()
+            _decoded[key] = found
+        return found
+
+    def build(self, chunk_id: bytes, row_ids: Any, times: Sequence[Any], cells: Sequence[Sequence[Any]]) -> Chunk:
+        """Make a chunk of gathered columns.
+
+        Parameters
+        ----------
+        chunk_id
+            16 bytes, big-endian TUID.
+        row_ids
+            Buffer of ``n`` times 16 bytes, big-endian TUIDs, ascending.
+        times
+            For each timeline, in the caller's order, a buffer of ``n`` int64. int64-min becomes int64-min + 1.
+        cells
+            For each component, in the caller's order, ``(values, offsets)`` or ``(values, offsets, validity)``:
+            a ``pyarrow.Array`` of the values of all rows, ``n + 1`` int32 list offsets starting anywhere (None: one
+            value in each row), and a bitmap whose zero bits are rows in which the component was not logged.
+
+        Raises
+        ------
+        ValueError
+            Row ids that descend, buffers of a wrong size, values of another type. Readers would take such a chunk
+            for damaged, or misread it.
+
+        Notes
+        -----
+        Nothing is copied. The chunk keeps the buffers alive.
+
+        """
+        rows, rest = divmod(memoryview(row_ids).nbytes, 16)
+        if rest or len(times) != len(self._time_order) or len(cells) != len(self._cell_order):
+            raise ValueError(f"{self.entity_path}: buffers do not match the {len(self._cell_order)} components")
+        if rows > 1:
+            ids = np.frombuffer(row_ids, "S16")
+            if not (ids[1:] >= ids[:-1]).all():
+                raise ValueError(f"{self.entity_path}: row ids of a chunk must ascend")
+        arrays = [pa.Array.from_buffers(_ROW_ID_TYPE, rows, [None, pa.py_buffer(row_ids)], 0)]
+        ranges: list[tuple[int, int]] = []
+        values: list[npt.NDArray[np.int64]] = []
+        mask = 0
+        for place, i in enumerate(self._time_order):
+            column = np.frombuffer(times[i], np.int64)
+            if len(column) != rows:
+                raise ValueError(f"{self.entity_path}: {len(column)} times for {rows} rows")
+            column, is_sorted = _check_times(column, ranges)
+            mask |= is_sorted << place
+            values.append(column)
+            arrays.append(pa.Array.from_buffers(self.time_fields[place].type, rows, [None, pa.py_buffer(column)], 0))
+        for place, i in enumerate(self._cell_order):
+            arrays.append(_list_array(self.component_fields[place].type, rows, *cells[i]))
+        form = self._forms.get(mask) or self._make_form(mask)
+        batch = pa.RecordBatch.from_arrays(arrays, schema=form.schema)
+        filled, sparse = _count(arrays[1 + len(values) :], values)
+        return Chunk(chunk_id, self, batch, time_ranges=tuple(ranges), filled=filled, sparse=sparse, form=form)
+
+    def _make_form(self, mask: int) -> _Form:
+        times = [
+            field.with_metadata(field.metadata | {b"rerun:is_sorted": b"true"}) if mask >> place & 1 else field
+            for place, field in enumerate(self.time_fields)
+        ]
+        metadata = {"rerun:id": _GAP, "rerun:entity_path": self.entity_path, "sorbet:version": SORBET_VERSION}
+        schema = pa.schema([_ROW_ID_FIELD, *times, *self.component_fields], metadata)
+        before, gap, after = schema.serialize().to_pybytes().partition(_GAP)
+        # A name may imitate the gap; and dictionaries travel in messages of their own, which only the stream writer makes.
+        usable = gap and _GAP not in after and not any(_has_dictionary(field.type) for field in schema)
+        form = self._forms[mask] = _Form(schema, before, after) if usable else _Form(schema, b"", b"")
+        return form
+
+
+def _has_dictionary(t: pa.DataType) -> bool:
+    return pa.types.is_dictionary(t) or any(_has_dictionary(t.field(i).type) for i in range(t.num_fields))
+
+
+_decoded: dict[bytes, ChunkSchema] = {}
+
+
+class Chunk:
+    """Rows of one entity, ready to be encoded.
+
+    Attributes
+    ----------
+    chunk_id : bytes
+        16 bytes, big-endian TUID.
+    schema : ChunkSchema
+    num_rows : int
+    time_ranges : tuple of (int, int)
+        Smallest and largest time on each of ``schema.time_fields``; empty without rows.
+    filled : int
+        Bit ``i`` is set if component ``i`` of the schema has a value in any row.
+    sparse : dict
+        For each component with null rows: number of rows with the component, and its own ``time_ranges``.
+
+    """
+
+    __slots__ = ("_form", "_rows", "chunk_id", "filled", "num_rows", "schema", "sparse", "time_ranges")
+
+    def __init__(
+        self,
+        chunk_id: bytes,
+        schema: ChunkSchema,
+        rows: pa.RecordBatch,
+        *,
+        time_ranges: tuple[tuple[int, int], ...],
+        filled: int,
+        sparse: dict[int, tuple[int, tuple[tuple[int, int], ...]]],
+        form: _Form | None = None,
+    ) -> None:
+        self.chunk_id = chunk_id
+        self.schema = schema
+        self.num_rows: int = rows.num_rows
+        self.time_ranges = time_ranges
+        self.filled = filled
+        self.sparse = sparse
+        self._rows = rows
+        self._form = form
+
+    @property
+    def entity_path(self) -> str:
+        """Canonical text of the entity's path."""
+        return self.schema.entity_path
+
+    @property
+    def is_static(self) -> bool:
+        """Whether the rows have no time."""
+        return self.schema.is_static
+
+    @property
+    def batch(self) -> pa.RecordBatch:
+        """The record batch with all of its metadata."""
+        if self._form is None:
+            return self._rows
+        metadata = self._form.schema.metadata | {b"rerun:id": b"chunk_" + tuid_text(self.chunk_id).encode()}
+        return self._rows.replace_schema_metadata(metadata)
+
+
+def chunk_from_batch(batch: pa.RecordBatch) -> Chunk:
+    """Return the chunk of a decoded record batch, with what a footer needs computed from the data.
+
+    Raises
+    ------
+    ValueError
+        The batch is not a chunk: no chunk id, no entity path, no row ids, or null times.
+
+    """
+    text = (batch.schema.metadata or {}).get(b"rerun:id", b"").decode("ascii", "replace")
+    try:
+        chunk_id = bytes.fromhex(text.removeprefix("chunk_"))
+    except ValueError:
+        chunk_id = b""
+    if len(chunk_id) != 16:
+        raise ValueError(f"Not a chunk: its id is {text[:80]!r}")
+    schema = ChunkSchema.of(batch.schema)
+    values = []
+    ranges: list[tuple[int, int]] = []
+    for i in schema._time_order:
+        column = batch.column(i)
+        if column.null_count or column.type.bit_width != 64:
+            raise ValueError(f"{schema.entity_path}: times of {batch.schema.names[i]!r} are not dense 64-bit integers")
+        values.append(_check_times(column.view(pa.int64()).to_numpy(), ranges)[0])
+    filled, sparse = _count([batch.column(i) for i in schema._cell_order], values)
+    return Chunk(chunk_id, schema, batch, time_ranges=tuple(ranges), filled=filled, sparse=sparse)
+
+
+class EncodedChunk(NamedTuple):
+    """A chunk as it is written: LZ4 block of its Arrow IPC stream."""
+
+    chunk_id: bytes
+    is_static: bool
+    payload: bytes
+    uncompressed_size: int
+
+
+def encode(chunk: Chunk) -> EncodedChunk:
+    """Encode a chunk; about 10 us for a chunk of few rows, else the time of one copy and one LZ4 run."""
+    form = chunk._form
+    if form is not None and form.before_id:
+        chunk_id = b"chunk_" + tuid_text(chunk.chunk_id).encode()
+        body = chunk._rows.serialize()
+        stream: Any = b"".join((form.before_id, chunk_id, form.after_id, body, _END_OF_STREAM))
+    else:
+        batch = chunk.batch
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, batch.schema) as writer:
+            writer.write_batch(batch)
+        stream = sink.getvalue()
+    return EncodedChunk(chunk.chunk_id, chunk.is_static, _LZ4.compress(stream, asbytes=True), len(stream))
+
+
+def decode(arrow_msg: Any) -> pa.RecordBatch:
+    """Return the record batch of an ``ArrowMsg``.
+
+    Parameters
+    ----------
+    arrow_msg
+        An :class:`~shmrerun.rrd.proto.ArrowMsg`, compressed or not.
+
+    Raises
+    ------
+    ValueError
+        Damaged or of another encoding. Memory is bounded by 255 times the payload, the most LZ4 can yield.
+
+    """
+    payload = arrow_msg.payload
+    if arrow_msg.encoding != 1 or arrow_msg.compression not in (0, 1, 2):
+        raise ValueError(f"ArrowMsg of encoding {arrow_msg.encoding}, compression {arrow_msg.compression}")
+    try:
+        if arrow_msg.compression == 2:
+            size = arrow_msg.uncompressed_size
+            if size > min(_MAX_UNCOMPRESSED, 255 * len(payload)):
+                raise ValueError(f"ArrowMsg claims {size} bytes in an LZ4 block of {len(payload)}")
+            payload = _LZ4.decompress(payload, decompressed_size=size)
+        with pa.ipc.open_stream(pa.py_buffer(payload)) as reader:
+            batch = reader.read_next_batch()
+        batch.validate()  # buffers as large as their lengths want, so that a damaged message is never read beyond
+        _ = batch.schema.names  # UnicodeDecodeError, which is a ValueError
+    except (pa.ArrowException, OSError, EOFError, StopIteration, OverflowError) as error:
+        raise ValueError(f"ArrowMsg does not decode: {error}") from None
+    return batch
+
+
+def _time_field(name: str, kind: int) -> pa.Field:
+    metadata = {"rerun:kind": "index", "rerun:index_name": name}
+    return pa.field(name, _TIME_TYPES[kind], nullable=True, metadata=metadata)
+
+
+def _component_field(column: Column) -> pa.Field:
+    metadata = {"rerun:kind": "data", "rerun:component": column.component}
+    if column.archetype:
+        metadata["rerun:archetype"] = column.archetype
+    if column.component_type:
+        metadata["rerun:component_type"] = column.component_type
+    item = pa.field("item", parse_type(column.arrow), nullable=True)
+    return pa.field(column.component, pa.list_(item), nullable=True, metadata=metadata)
+
+
+def _kind(field: pa.Field) -> bytes:
+    kind: bytes = (field.metadata or {}).get(b"rerun:kind", b"data")
+    return kind
+
+
+def _descriptor(field: pa.Field) -> Descriptor:
+    metadata = field.metadata or {}
+    archetype, component, component_type = (
+        metadata[key].decode("utf-8", "replace") if key in metadata else None
+        for key in (b"rerun:archetype", b"rerun:component", b"rerun:component_type")
+    )
+    return Descriptor(archetype, component or field.name, component_type)
+
+
+def _check_times(column: npt.NDArray[np.int64], ranges: list[tuple[int, int]]) -> tuple[npt.NDArray[np.int64], bool]:
+    """Append the column's range; returns the column without int64-min, and whether it never descends."""
+    rows = len(column)
+    if not rows:
+        return column, True
+    is_sorted = rows == 1 or bool((column[1:] >= column[:-1]).all())
+    low, high = (column[0], column[-1]) if is_sorted else (column.min(), column.max())
+    if low == STATIC_TIME:
+        column = np.maximum(column, STATIC_TIME + 1)
+    ranges.append((max(int(low), STATIC_TIME + 1), max(int(high), STATIC_TIME + 1)))
+    return column, is_sorted
+
+
+@functools.lru_cache(maxsize=256)
+def _one_each(rows: int) -> pa.Buffer:
+    """Offsets of lists with one value each."""
+    return pa.py_buffer(np.arange(rows + 1, dtype=np.int32))
+
+
+def _list_array(t: pa.DataType, rows: int, values: pa.Array, offsets: Any = None, validity: Any = None) -> pa.Array:
+    if values.type != t.value_type:
+        raise ValueError(f"values are {values.type}, the column has {t.value_type}")
+    if offsets is not None:
+        buffer = pa.py_buffer(offsets)
+        if buffer.size != 4 * (rows + 1):
+            raise ValueError(f"{buffer.size} bytes of list offsets for {rows} rows")
+    elif len(values) != rows:
+        raise ValueError(f"{len(values)} values for {rows} rows of one each")
+    else:
+        buffer = _one_each(rows)
+    if validity is None:
+        return pa.Array.from_buffers(t, rows, [None, buffer], 0, 0, [values])
+    return pa.Array.from_buffers(t, rows, [pa.py_buffer(validity), buffer], -1, 0, [values])
+
+
+def _count(
+    columns: Sequence[pa.Array], times: Sequence[npt.NDArray[np.int64]]
+) -> tuple[int, dict[int, tuple[int, tuple[tuple[int, int], ...]]]]:
+    """Return :attr:`Chunk.filled` and :attr:`Chunk.sparse`."""
+    filled = 0
+    sparse = {}
+    for i, column in enumerate(columns):
+        nulls = column.null_count
+        filled |= _has_values(column, nulls) << i
+        if nulls:
+            present = np.asarray(column.is_valid())
+            ranges = [(int(t[present].min()), int(t[present].max())) for t in times] if nulls < len(column) else []
+            sparse[i] = (len(column) - nulls, tuple(ranges))
+    return filled, sparse
+
+
+def _has_values(column: pa.Array, nulls: int) -> bool:
+    """Tell whether any row holds a list that is not empty."""
+    rows = len(column)
+    if nulls == rows or not pa.types.is_list(column.type):
+        return nulls < rows
+    if nulls:  # a null row may cover values, which flatten() leaves out
+        return len(column.flatten()) > 0
+    offsets = column.offsets
+    more: bool = offsets[rows].as_py() > offsets[0].as_py()
+    return more

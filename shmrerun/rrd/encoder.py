@@ -1,0 +1,139 @@
+"""Framing of ``.rrd`` streams: header, store info, chunks, end.
+
+Source: rerun-sdk 0.41, RRD stream ``RRF2``, protobuf package ``rerun.log_msg.v1alpha1``.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+from typing import TYPE_CHECKING
+
+import xxhash
+
+from shmrerun.rrd import proto
+
+if TYPE_CHECKING:
+    from shmrerun.rrd.chunk import EncodedChunk
+
+#: Kinds of messages in a stream.
+END, SET_STORE_INFO, ARROW_MSG, BLUEPRINT_ACTIVATION = range(4)
+
+#: Kinds of stores.
+RECORDING, BLUEPRINT = 1, 2
+
+STREAM_HEADER_BYTES = 12
+MESSAGE_HEADER_BYTES = 16
+STREAM_FOOTER_BYTES = 32
+
+FRAME = struct.Struct("<QQ")  # message header: kind, payload bytes
+STREAM_FOOTER = struct.Struct("<QQI4s4sI")  # offset, bytes and checksum of the footer payload, two magics, entries
+MAGIC = b"RRF2"
+FOOTER_MAGIC = b"FOOT"
+_VERSION = bytes((0, 41, 0, 0))  # of the format, not of this package
+_CHECKSUM_SEED = 7850921
+
+
+def stream_header() -> bytes:
+    """Return the 12 bytes that begin a stream: magic, version 0.41.0, LZ4, protobuf."""
+    return MAGIC + _VERSION + b"\x01\x02\0\0"
+
+
+def frame(kind: int, payload: bytes) -> bytes:
+    """Put the 16-byte message header before a payload."""
+    return FRAME.pack(kind, len(payload)) + payload
+
+
+def store_id(app_id: str, recording_id: str, kind: int = RECORDING) -> bytes:
+    """Return the serialized ``StoreId``, as :func:`arrow_msg` and the footer take it."""
+    app = proto.ApplicationId(id=app_id)
+    serialized: bytes = proto.StoreId(kind=kind, recording_id=recording_id, application_id=app).SerializeToString()
+    return serialized
+
+
+def set_store_info(store_id: bytes, row_id: bytes) -> bytes:
+    """Return the framed ``SetStoreInfo`` of a store, with the running Python as its source.
+
+    Parameters
+    ----------
+    store_id
+        What :func:`store_id` returned.
+    row_id
+        16 bytes, big-endian TUID.
+
+    """
+    major, minor, patch, level, serial = sys.version_info
+    suffix = "" if level == "final" else {"alpha": "a", "beta": "b"}.get(level, "rc") + str(serial)
+    python = proto.PythonVersion(major=major, minor=minor, patch=patch, suffix=suffix)
+    source = proto.StoreSource(kind=2, extra=proto.StoreSourceExtra(payload=python.SerializeToString()))
+    info = proto.StoreInfo(
+        store_id=proto.StoreId.FromString(store_id),
+        store_source=source,
+        store_version=proto.StoreVersion(crate_version_bits=int.from_bytes(_VERSION, "little")),
+    )
+    return frame(SET_STORE_INFO, proto.SetStoreInfo(row_id=_tuid(row_id), info=info).SerializeToString())
+
+
+def arrow_msg(store_id: bytes, chunk: EncodedChunk) -> tuple[list[bytes], int]:
+    """Return the framed ``ArrowMsg`` of a chunk, in pieces.
+
+    Parameters
+    ----------
+    store_id
+        What :func:`store_id` returned.
+    chunk
+        What :func:`~shmrerun.rrd.chunk.encode` returned.
+
+    Returns
+    -------
+    buffers : list of bytes
+        For ``os.writev``; joined they are the message. The payload is the chunk's own object, never copied.
+    size : int
+        Bytes of all buffers. The protobuf of it, which the footer's ``byte_size`` counts, is 16 bytes less.
+
+    """
+    payload = chunk.payload
+    head = b"\x0a%b%b%b\x2a%b" % (  # fields 1 and 5 are written by hand, for they come ready-made
+        _varint(len(store_id)),
+        store_id,
+        proto.ArrowMsg(compression=2, uncompressed_size=chunk.uncompressed_size, encoding=1).SerializeToString(),
+        _varint(len(payload)),
+    )
+    tail: bytes = proto.ArrowMsg(chunk_id=_tuid(chunk.chunk_id), is_static=chunk.is_static).SerializeToString()
+    size = len(head) + len(payload) + len(tail)
+    return [FRAME.pack(ARROW_MSG, size) + head, payload, tail], MESSAGE_HEADER_BYTES + size
+
+
+def end_message(footer_payload: bytes, footer_offset: int) -> bytes:
+    """Return what finishes a stream: End message and StreamFooter.
+
+    Parameters
+    ----------
+    footer_payload
+        Serialized ``RrdFooter``; empty for a stream without chunks.
+    footer_offset
+        Offset of that payload from the start of the stream: the length of the stream so far plus the 16 bytes of the
+        End message's header.
+
+    """
+    checksum = xxhash.xxh32_intdigest(footer_payload, seed=_CHECKSUM_SEED)
+    footer = STREAM_FOOTER.pack(footer_offset, len(footer_payload), checksum, MAGIC, FOOTER_MAGIC, 1)
+    return frame(END, footer_payload) + footer
+
+
+def is_stream_footer(footer: bytes, end_offset: int, payload: bytes) -> bool:
+    """Tell whether 32 bytes are the StreamFooter of an End message at ``end_offset`` with this payload."""
+    return footer == end_message(payload, end_offset + MESSAGE_HEADER_BYTES)[-STREAM_FOOTER_BYTES:]
+
+
+def _tuid(tuid: bytes) -> proto.Tuid:
+    return proto.Tuid(time_ns=int.from_bytes(tuid[:8], "big"), inc=int.from_bytes(tuid[8:], "big"))
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)

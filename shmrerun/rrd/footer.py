@@ -1,0 +1,334 @@
+"""The table of contents at the end of an ``.rrd`` file: which chunk is where and what times it spans.
+
+A :class:`Manifest` is filled while chunks are written and keeps some tens of bytes for each; the table itself is made
+at the end. Without it a file can be streamed but not opened at random.
+
+Source: rerun-sdk 0.41, ``RrdFooter``/``RrdManifest`` as ``rerun rrd merge`` writes them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from shmrerun.rrd import proto
+from shmrerun.rrd.chunk import ROW_ID, Chunk, ChunkSchema, Descriptor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy.typing as npt
+
+_MAX_LZ4 = 1 << 30  # a larger table is written as it is: LZ4 blocks end at 2 GiB
+_PROPERTIES = "/__properties"
+_ARCHETYPES = ("rerun.archetypes.", "rerun.blueprint.archetypes.")
+_NAME = str.maketrans(dict.fromkeys(", -.\\", "_"))
+
+
+class _Group:
+    """What a manifest keeps of the chunks of one :class:`~shmrerun.rrd.chunk.ChunkSchema`."""
+
+    __slots__ = ("filled", "places", "schema", "sparse", "times")
+
+    def __init__(self, schema: ChunkSchema) -> None:
+        self.schema = schema
+        self.places = array("q")  # rows of the table
+        self.times = array("q")  # smallest and largest time of each timeline, for each chunk
+        self.filled = 0
+        self.sparse: dict[int, dict[int, tuple[int, tuple[tuple[int, int], ...]]]] = {}  # by row of the table
+
+
+class Manifest:
+    """Chunks of one store in one stream.
+
+    Notes
+    -----
+    About 100 bytes are kept for a chunk with two timelines; more only for chunks in which components are absent from
+    some rows. Not thread-safe.
+
+    """
+
+    def __init__(self) -> None:
+        self._ids = bytearray()
+        self._numbers = array("Q")  # rows, offset, size, uncompressed size of each chunk
+        self._groups: dict[ChunkSchema, _Group] = {}
+
+    def __len__(self) -> int:
+        return len(self._ids) // 16
+
+    def add(self, chunk: Chunk, byte_offset: int, byte_size: int, uncompressed_size: int) -> None:
+        """Note a chunk that was written.
+
+        Parameters
+        ----------
+        chunk
+            The chunk; nothing of its data is kept.
+        byte_offset
+            Offset of the ``ArrowMsg`` protobuf from the start of the stream, behind the message's 16-byte header.
+        byte_size
+            Length of that protobuf.
+        uncompressed_size
+            Bytes of the chunk's Arrow IPC stream, as the message says.
+
+        """
+        group = self._groups.get(chunk.schema)
+        if group is None:
+            group = self._groups[chunk.schema] = _Group(chunk.schema)
+        place = len(self._ids) >> 4
+        self._ids += chunk.chunk_id
+        self._numbers.extend((chunk.num_rows, byte_offset, byte_size, uncompressed_size))
+        group.places.append(place)
+        group.filled |= chunk.filled
+        if chunk.num_rows:
+            for low_high in chunk.time_ranges:
+                group.times.extend(low_high)
+            if chunk.sparse:
+                group.sparse[place] = chunk.sparse
+        else:
+            group.times.extend((0, 0) * len(chunk.schema.time_fields))  # _table() makes them null
+
+    def payload(self, store_id: bytes) -> bytes:
+        """Return the serialized ``RrdFooter`` of a stream with this store alone; ``b""`` without chunks."""
+        return footer_payload([(store_id, self)])
+
+    def message(self, store_id: bytes) -> Any:
+        """Return the ``RrdManifest`` of this store."""
+        fields = self._sorbet_fields()
+        schema = pa.schema(fields).serialize().to_pybytes()
+        table = _stream(self._table())
+        data = proto.DataframePart(encoder_version=1, payload=table, uncompressed_size=len(table))
+        if len(table) <= _MAX_LZ4:
+            data.payload = pa.Codec("lz4_raw").compress(table, asbytes=True)
+            data.compression = 2
+        return proto.RrdManifest(
+            store_id=proto.StoreId.FromString(store_id),
+            sorbet_schema=proto.Schema(arrow_schema=_stream(pa.schema(fields))),
+            # Rerun hashes arrow-rs' encoding, which differs from pyarrow's; readers want 32 bytes and compare nothing
+            sorbet_schema_sha256=hashlib.sha256(schema).digest(),
+            data=data,
+        )
+
+    def _sorbet_fields(self) -> list[pa.Field]:
+        """Return one field for each distinct column of the recording, sorted by name."""
+        row_id = {
+            "rerun:kind": "control",
+            "ARROW:extension:name": "rerun.datatypes.TUID",
+            "ARROW:extension:metadata": '{"namespace":"row"}',
+        }
+        fields = [pa.field(ROW_ID, pa.binary(16), nullable=False, metadata=row_id)]
+        for name, kind in sorted(self._timelines().items()):
+            index = {"rerun:kind": "index", "rerun:index_name": name}
+            fields.append(pa.field(name, kind, nullable=True, metadata=index))
+        columns: dict[str, tuple[pa.DataType, dict[bytes, bytes]]] = {}
+        filled: set[str] = set()
+        for group in self._groups.values():
+            path = group.schema.entity_path
+            for i, field in enumerate(group.schema.component_fields):
+                component = group.schema.descriptors[i].component
+                name = _column_name(path, component)
+                _, metadata = columns.setdefault(name, (field.type, dict(field.metadata or {})))
+                metadata[b"rerun:entity_path"] = path.encode("utf-8")
+                if group.schema.is_static:
+                    metadata[b"rerun:is_static"] = b"true"
+                if component == "Clear:is_recursive":
+                    metadata[b"rerun:is_tombstone"] = b"true"
+                if group.filled >> i & 1:
+                    filled.add(name)
+        for name, (kind, metadata) in columns.items():
+            if name not in filled:
+                metadata[b"rerun:is_semantically_empty"] = b"true"
+            fields.append(pa.field(name, kind, nullable=True, metadata=metadata))
+        return sorted(fields, key=lambda field: str(field.name))
+
+    def _shown(self) -> set[Descriptor]:
+        """Return the descriptors that have a sorbet field.
+
+        An entity may hold one component under two archetypes; the field is the first one's. Readers call a manifest
+        corrupt that has times of a descriptor without a field (`rerun rrd merge` writes no footer at all then), so
+        those columns are left out.
+        """
+        owners: dict[tuple[str, str], Descriptor] = {}
+        for group in self._groups.values():
+            for descriptor in group.schema.descriptors:
+                owners.setdefault((group.schema.entity_path, descriptor.component), descriptor)
+        return set(owners.values())
+
+    def _timelines(self) -> dict[str, pa.DataType]:
+        timelines: dict[str, pa.DataType] = {}
+        for group in self._groups.values():
+            for field in group.schema.time_fields:
+                timelines.setdefault(field.name, field.type)
+        return timelines
+
+    def _table(self) -> pa.RecordBatch:
+        """Return the table with one row for each chunk."""
+        total = len(self)
+        groups = list(self._groups.values())
+        numbers = np.frombuffer(self._numbers, np.uint64).reshape(total, 4)
+        rows = numbers[:, 0]
+        owner = np.zeros(total, np.int32)
+        for i, group in enumerate(groups):
+            owner[group.places] = i
+        paths = pa.array([group.schema.entity_path for group in groups], pa.string())
+        static = np.array([group.schema.is_static for group in groups])
+        table = _Table()
+        table.add("chunk_entity_path", paths.take(pa.array(owner)))
+        ids = pa.py_buffer(bytes(self._ids))
+        table.add("chunk_id", pa.Array.from_buffers(pa.binary(16), total, [None, ids], 0))
+        table.add("chunk_is_static", pa.array(static[owner]))
+        names = ("chunk_num_rows", "chunk_byte_offset", "chunk_byte_size", "chunk_byte_size_uncompressed")
+        for i, name in enumerate(names):
+            table.add(name, pa.array(numbers[:, i]))
+
+        holders: dict[Descriptor, list[tuple[_Group, int]]] = {}  # groups with a component, and its index there
+        for group in groups:
+            for i, descriptor in enumerate(group.schema.descriptors):
+                holders.setdefault(descriptor, []).append((group, i))
+        descriptors = sorted(holders, key=lambda d: (d.archetype or "", d.component, d.component_type or ""))
+        for descriptor in descriptors:
+            has = np.zeros(total, np.bool_)
+            for group, _ in holders[descriptor]:
+                if group.schema.is_static:
+                    has[group.places] = True
+            table.add("has_static_data", pa.array(has), descriptor=descriptor, index="rerun:static")
+
+        timelines = sorted(self._timelines().items())
+        for name, kind in timelines:
+            spans = _Spans(total, rows)
+            for group in groups:
+                spans.take(group, name)
+            table.add("start", spans.array(0, kind), timeline=name, nullable=True)
+            table.add("end", spans.array(1, kind), timeline=name, nullable=True)
+        shown = self._shown()
+        for name, kind in timelines:
+            for descriptor in descriptors:
+                if descriptor not in shown:
+                    continue
+                spans = _Spans(total, rows)
+                taken = [spans.take(group, name, i) for group, i in holders[descriptor]]
+                if not any(taken):
+                    continue
+                for what, column in (
+                    ("start", spans.array(0, kind)),
+                    ("end", spans.array(1, kind)),
+                    ("num_rows", pa.array(spans.counts)),
+                ):
+                    table.add(what, column, timeline=name, descriptor=descriptor, nullable=True)
+        return table.batch()
+
+
+class _Spans:
+    """Smallest and largest time and number of rows, for each chunk, on one timeline and of one component or all."""
+
+    def __init__(self, total: int, rows: npt.NDArray[np.uint64]) -> None:
+        self.counts = np.zeros(total, np.uint64)
+        self._rows = rows
+        self._ends = np.zeros((2, total), np.int64)
+
+    def take(self, group: _Group, timeline: str, component: int | None = None) -> bool:
+        """Enter the chunks of a group; False if they are without the timeline."""
+        names = [field.name for field in group.schema.time_fields]
+        if timeline not in names:
+            return False
+        at = names.index(timeline)
+        places = np.frombuffer(group.places, np.int64)
+        times = np.frombuffer(group.times, np.int64).reshape(len(places), len(names), 2)
+        self._ends[:, places] = times[:, at].T
+        self.counts[places] = self._rows[places]
+        if component is not None:
+            for place, sparse in group.sparse.items():
+                if component in sparse:
+                    count, ranges = sparse[component]
+                    self.counts[place] = count
+                    if count:
+                        self._ends[:, place] = ranges[at]
+        return True
+
+    def array(self, end: int, kind: pa.DataType) -> pa.Array:
+        """Return the smallest (0) or largest (1) times as ``kind``, null in chunks without rows."""
+        return pa.array(self._ends[end], pa.int64(), mask=self.counts == 0).view(kind)
+
+
+class _Table:
+    """Columns of a manifest with the names and metadata that readers find them by."""
+
+    def __init__(self) -> None:
+        self._fields: list[pa.Field] = []
+        self._columns: list[pa.Array] = []
+
+    def add(
+        self,
+        name: str,
+        column: pa.Array,
+        *,
+        timeline: str | None = None,
+        descriptor: Descriptor | None = None,
+        index: str | None = None,
+        nullable: bool = False,
+    ) -> None:
+        """Add a column of the timeline and the component given, or a column of the chunk itself."""
+        metadata: dict[str, str] = {}
+        if timeline is not None or index is not None:
+            metadata["rerun:index"] = timeline if timeline is not None else str(index)
+            parts = [timeline] if timeline is not None else []
+            if descriptor is not None:
+                parts.append(_short_name(descriptor))
+                metadata["rerun:component"] = descriptor.component
+                if descriptor.archetype is not None:
+                    metadata["rerun:archetype"] = descriptor.archetype
+                if descriptor.component_type is not None:
+                    metadata["rerun:component_type"] = descriptor.component_type
+            name = ":".join([*parts, name]).translate(_NAME).lstrip("_")
+        self._fields.append(pa.field(name, column.type, nullable=nullable, metadata=metadata or None))
+        self._columns.append(column)
+
+    def batch(self) -> pa.RecordBatch:
+        """Return all columns."""
+        return pa.RecordBatch.from_arrays(self._columns, schema=pa.schema(self._fields))
+
+
+def footer_payload(stores: Iterable[tuple[bytes, Manifest]]) -> bytes:
+    """Return the serialized ``RrdFooter`` of a stream with several stores (a recording and its blueprints).
+
+    Parameters
+    ----------
+    stores
+        Serialized ``StoreId`` and manifest of each. Stores without chunks are left out; ``b""`` if none is left.
+
+    """
+    manifests = [manifest.message(store_id) for store_id, manifest in stores if len(manifest)]
+    payload: bytes = proto.RrdFooter(manifests=manifests).SerializeToString()
+    return payload
+
+
+def _short_name(descriptor: Descriptor) -> str:
+    """Name a component in the manifest's columns: ``Points3D:positions``."""
+    if descriptor.archetype is None:
+        return descriptor.component
+    short = descriptor.archetype
+    for prefix in _ARCHETYPES:
+        short = short.removeprefix(prefix)
+    return short + ":" + descriptor.component.removeprefix(short + ":")
+
+
+def _column_name(entity_path: str, component: str) -> str:
+    """Name a column of the recording: ``/world:Points3D:positions``, ``property:RecordingInfo:name``."""
+    if entity_path == _PROPERTIES or entity_path.startswith(_PROPERTIES + "/"):
+        rest = entity_path[len(_PROPERTIES) + 1 :]
+        return f"property:{rest}:{component}" if rest else f"property:{component}"
+    return f"{entity_path}:{component}"
+
+
+def _stream(content: pa.RecordBatch | pa.Schema) -> bytes:
+    """Return an Arrow IPC stream of a batch, or of a schema alone."""
+    sink = pa.BufferOutputStream()
+    is_schema = isinstance(content, pa.Schema)
+    with pa.ipc.new_stream(sink, content if is_schema else content.schema) as writer:
+        if not is_schema:
+            writer.write_batch(content)
+    data: bytes = sink.getvalue().to_pybytes()
+    return data

@@ -1,0 +1,65 @@
+"""Each example, run as a user runs it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from shmrerun.rrd.decoder import batches, complete_length
+
+TESTS = Path(__file__).parents[1]
+EXAMPLES = TESTS.parent / "examples"
+
+
+def rows(path):
+    """Return how many rows a finished recording has for each entity, its properties apart."""
+    assert complete_length(path).has_footer
+    found = Counter()
+    for _, _, batch in batches(path):
+        found[batch.schema.metadata[b"rerun:entity_path"].decode()] += batch.num_rows
+    del found["/__properties"]
+    return dict(found)
+
+
+def run(name, *arguments, cwd, warnings="error"):
+    """Run an example; warnings and messages on stderr fail it."""
+    argv = [sys.executable, "-W", warnings, str(EXAMPLES / name), *arguments]
+    done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_quickstart(tmp_path):
+    """The quickstart leaves a complete file with each of its rows once."""
+    run("quickstart.py", cwd=tmp_path)
+    assert rows(tmp_path / "quickstart.rrd") == {"/wave": 101, "/ring": 100, "/messages": 4}
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_processes(tmp_path, method):
+    """Workers without set-up leave each of their rows once in the parent's file, whatever the start method."""
+    run("processes.py", "out.rrd", method, cwd=tmp_path)
+    expected = {f"/walks/{particle}": 200 for particle in range(8)} | {"/messages": 8, "/ends": 1}
+    assert rows(tmp_path / "out.rrd") == expected
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_dataloader(tmp_path, method):
+    """Workers of a DataLoader leave a row for each sample that they prepared."""
+    pytest.importorskip("torch")
+    pytest.importorskip("sklearn")
+    options = ["--out", "out.rrd", "--start-method", method, "--workers", "2", "--epochs", "1", "--samples", "64"]
+    run("dataloader.py", *options, cwd=tmp_path, warnings="default")
+    found = rows(tmp_path / "out.rrd")
+    assert found.pop("/workers/0/augmentation") + found.pop("/workers/1/augmentation") == 64
+    once = {"/train/confusion": 1, "/train/accuracy": 1, "/train/loss": 2}
+    assert found == {"/samples/image": 64, "/samples/label": 64} | once
+
+
+def test_every_example_is_tested():
+    """No example is without a test that names it."""
+    tests = "".join(path.read_text(encoding="utf-8") for path in TESTS.rglob("test_*.py"))
+    assert [path.name for path in EXAMPLES.glob("*.py") if path.name not in tests] == []

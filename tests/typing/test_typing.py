@@ -1,0 +1,40 @@
+"""Types: the committed stubs are current, and users' code type-checks as it should."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from shmrerun.archetypes import _stubs
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+
+
+@pytest.mark.parametrize("path", sorted(_stubs.stubs()), ids=lambda path: os.path.relpath(path, ROOT))
+def test_stub_is_current(path):
+    """The committed stub is what the tables give; ``python -m shmrerun.archetypes._stubs --write`` makes it so."""
+    with open(path, encoding="utf-8") as file:
+        assert file.read() == _stubs.stubs()[path]
+
+
+def test_user_code_passes_mypy(tmp_path):
+    """mypy --strict accepts every line of the users' code but those marked as errors, which it refuses."""
+    pytest.importorskip("mypy")
+    source = os.path.join(HERE, "user_code.py")
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--cache-dir", str(tmp_path / "cache")]
+    config = tmp_path / "mypy.ini"
+    config.write_text("[mypy]\n[mypy-pyarrow.*,posix_ipc,xxhash,google.*,cloudpickle]\nignore_missing_imports = True\n")
+    run = subprocess.run([*command, "--config-file", str(config), source], cwd=ROOT, capture_output=True, text=True, check=False)
+    got = {(int(line), code) for line, code in re.findall(r"user_code\.py:(\d+): error: .*\[([a-z-]+)\]$", run.stdout, re.MULTILINE)}
+    with open(source, encoding="utf-8") as file:
+        want = {
+            (number, match[1]) for number, line in enumerate(file, start=1) if (match := re.search(r"# error: ([a-z-]+)$", line.rstrip()))
+        }
+    assert got == want, run.stdout + run.stderr
+    others = [line for line in run.stdout.splitlines() if ": error:" in line and "user_code.py" not in line]
+    assert not others

@@ -1,0 +1,52 @@
+"""What users write; test_typing runs mypy --strict over it. Lines marked ``error:`` must be refused with that code."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from shmrerun import archetypes as rr
+from shmrerun import components, encodings
+
+
+def points(positions: npt.NDArray[np.float32]) -> rr.Points3D:
+    made = rr.Points3D(positions, colors=[255, 0, 0], radii=[0.1, 0.2], labels="a", class_ids=[1, 2])
+    rr.Points3D([[1, 2, 3], [4, 5, 6]], colors=np.zeros((2, 3), np.uint8), radii=components.Radius(0.5))
+    rr.Points2D(positions, keypoint_ids=3, show_labels=True, draw_order=1.5)
+    rr.Points3D(radii=0.5)  # error: call-arg
+    rr.Points3D(positions, colours=[1, 2, 3])  # error: call-arg
+    return made
+
+
+def shapes() -> None:
+    turn = encodings.RotationAxisAngle([0, 0, 1], degrees=90)
+    rr.Boxes3D(half_sizes=[[1, 2, 3]], quaternions=[encodings.Quaternion.identity()], fill_mode="solid")
+    rr.Boxes3D(sizes=[1, 1, 1], rotation_axis_angles=[turn], fill_mode=components.FillMode.Solid)
+    rr.Boxes2D(array=[1, 2, 3, 4], array_format=rr.Box2DFormat.XYWH)
+    rr.LineStrips3D([np.zeros((4, 3)), np.zeros((2, 3))], colors=0xFF0000FF)
+    rr.Transform3D(translation=[1, 2, 3], rotation=turn, scale=2.0, relation=components.TransformRelation.ChildFromParent)
+    rr.Transform3D([1, 2, 3])  # error: call-arg
+    rr.Arrows3D()  # error: call-arg
+    rr.Pinhole(focal_length=(500.0, 510.0), width=640, height=480, camera_xyz=rr.ViewCoordinates.RDF)
+
+
+def rest(image: npt.NDArray[np.uint8], columns: npt.NDArray[np.float64]) -> None:
+    rr.Image(image, "BGR", opacity=0.5).compress(jpeg_quality=80)
+    rr.Image(bytes=b"\0" * 6, width=2, height=2, pixel_format="NV12").image_format().width.bit_length()
+    rr.EncodedImage(contents=b"abc", media_type=components.MediaType.PNG)
+    rr.RecordingInfo(name="run", start_time=encodings.TimeInt(nanos=5))
+    rr.TextLog("x", level="INFO", color=[255, 0, 0])
+    rr.TextLog("x", level=components.TextLogLevel.WARN)
+    rr.TextLog(text=5)  # error: arg-type
+    rr.TextLog("x", lvl="INFO")  # error: call-arg
+    assert rr.Scalars(1.0).scalars is not None
+    rr.Scalars.columns(scalars=columns).partition([1, 2])
+    rr.Scalars.from_fields(scalars=1, clear_unset=True).as_component_batches()
+    rr.Scalars.descriptor_scalars().component.upper()
+    rr.Clear.recursive()
+    rr.Clear(recursive=True)
+    rr.AnnotationContext([(1, "red", (255, 0, 0)), encodings.ClassDescription(info=2)])
+    rr.VideoStream(components.VideoCodec.H264, sample=b"\0\1")
+    rr.GraphEdges([("a", "b")], graph_type="directed")
+    components.Position3DBatch([[1, 2, 3]]).as_arrow_array()
+    components.Position3D([1, 2, 3]).xyz.astype(np.float64)

@@ -1,0 +1,69 @@
+"""The import budget and the direction of dependencies."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = (
+    "pyarrow",
+    "grpc",
+    "google.protobuf",
+    "asyncio",
+    "numpy",
+    "xxhash",
+    "cloudpickle",
+    "json",
+    "logging",
+    "dataclasses",
+    "inspect",
+)
+
+
+def modules_after(code):
+    """Modules that a fresh interpreter has after running code, beyond those it starts with."""
+    script = f"import sys; before = set(sys.modules)\n{code}\nprint(' '.join(set(sys.modules) - before))"
+    ran = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    return set(ran.stdout.split())
+
+
+def test_import_is_light():
+    """`import shmrerun` loads no Arrow, no gRPC, no numpy, nothing that a worker would wait for, and few modules at all."""
+    loaded = modules_after("import shmrerun")
+    assert not loaded & set(HEAVY)
+    assert len([name for name in loaded if not name.startswith("shmrerun")]) < 30, sorted(loaded)
+
+
+def test_import_starts_nothing():
+    """`import shmrerun` starts no thread and no process, and changes nothing in the environment."""
+    modules_after(
+        "import os, threading; before_env = dict(os.environ)\n"
+        "import shmrerun\n"
+        "assert threading.active_count() == 1 and dict(os.environ) == before_env\n"
+        "assert not os.path.exists(f'/proc/self/task/{os.getpid()}/children') or not open(f'/proc/self/task/{os.getpid()}/children').read()"
+    )
+
+
+@pytest.mark.parametrize(
+    ("module", "never"),
+    [
+        ("shmrerun._segment", ("shmrerun._tree", "shmrerun._session", "shmrerun._producer")),
+        ("shmrerun._session", ("shmrerun._producer", "shmrerun.recording_stream", "shmrerun.aggregator")),
+        ("shmrerun._record", ("shmrerun._ring", "shmrerun._session")),
+        ("shmrerun._producer", ("shmrerun.aggregator", "shmrerun.rrd", "pyarrow")),
+        ("shmrerun.recording_stream", ("shmrerun.aggregator", "shmrerun.rrd", "pyarrow")),
+        ("shmrerun.rrd.encoder", ("shmrerun.aggregator", "shmrerun._producer", "shmrerun._session")),
+        ("shmrerun.sinks.file", ("shmrerun._session", "shmrerun._producer")),
+        ("shmrerun.aggregator.process", ("shmrerun._producer", "shmrerun.archetypes", "grpc")),
+    ],
+)
+def test_direction_of_dependencies(module, never):
+    """Lower layers do not import higher ones, and the two sides of a lane meet only in its layout and records."""
+    package_itself = "import sys, types, importlib.util as u\n"
+    package_itself += (
+        "spec = u.find_spec('shmrerun'); bare = types.ModuleType('shmrerun'); bare.__path__ = spec.submodule_search_locations\n"
+    )
+    package_itself += "sys.modules['shmrerun'] = bare\n"
+    loaded = modules_after(package_itself + f"import {module}")
+    assert not loaded & set(never)
