@@ -454,6 +454,7 @@ def at_exit(stamp: int, patience: float = 10.0) -> None:
         return
     me = process()
     owned, me.owned = list(me.owned.values()), {}
+    owned += [session for session in me.sessions.values() if session not in owned and _inherits(session)]
     try:
         for session in owned:
             _finish(session, patience)
@@ -474,6 +475,14 @@ def at_exit(stamp: int, patience: float = 10.0) -> None:
         say("interrupted while finishing; the aggregator goes on with it")
     except ShmrerunError as error:
         say(str(error))
+
+
+def _inherits(session: Session) -> bool:
+    """Whether this process made the session and the one that set its sink is gone: then the file is ours to finish."""
+    if session.stamp != _ring.stamp() or session.maker != session.tree.ref:
+        return False
+    sink = session.active_sink()
+    return sink is not None and sink.owner != session.tree.ref and not session.tree.ref_is_live(sink.owner)
 
 
 def _tell_unsaved(session: Session) -> None:

@@ -3,20 +3,22 @@
 Examples
 --------
 >>> from shmrerun.testing import wait_until
->>> wait_until(lambda: True, 1.0, "nothing in particular")
+>>> wait_until(lambda: 1 + 1, 1.0, "nothing in particular")
+2
 """
 
 from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from shmrerun import _segment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+_T = TypeVar("_T")
 _SHM = "/dev/shm"  # noqa: S108 - where Linux keeps POSIX shared memory
 _SPILLS = ("/tmp", "/var/tmp")  # noqa: S108 - the fixed places of spools and file mappings
 
@@ -46,8 +48,8 @@ class Leftovers(NamedTuple):
         return "\n".join([*sorted(self.files), *(f"process {pid}: {_command(pid)}" for pid in sorted(self.processes))]) or "nothing"
 
 
-def wait_until(condition: Callable[[], object], timeout: float, what: str) -> None:
-    """Wait until ``condition()`` is true, looking about 200 times a second.
+def wait_until(condition: Callable[[], _T], timeout: float, what: str) -> _T:
+    """Wait until ``condition()`` is true, looking about 200 times a second. Returns what it gave.
 
     Parameters
     ----------
@@ -65,12 +67,13 @@ def wait_until(condition: Callable[[], object], timeout: float, what: str) -> No
     """
     deadline = time.monotonic() + timeout
     pause = 0.001
-    while not condition():
+    while not (found := condition()):
         if time.monotonic() > deadline:
             msg = f"not in {timeout:g} s: {what}"
             raise TimeoutError(msg)
         time.sleep(pause)
         pause = min(pause * 1.5, 0.005 if timeout < 60 else 0.02)
+    return found
 
 
 def trees() -> list[str]:

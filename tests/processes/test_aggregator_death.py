@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -12,6 +13,7 @@ from helpers import check, has_footer, is_gone, scalars, start, trees
 from helpers_programs import returned
 
 from shmrerun import _ring, _segment
+from shmrerun.errors import SegmentError
 from shmrerun.testing import wait_until
 
 L = _ring.LAYOUT
@@ -68,14 +70,20 @@ STORM = """
 """
 
 
+def attach_tree():
+    """The segment of the one tree, once there is one: its directory comes first."""
+    for token in trees():
+        with contextlib.suppress(FileNotFoundError, SegmentError):
+            return _segment.attach(f"shmrerun-{token}", L["TREE_MAGIC"], L["sizeof.tree"])
+    return None
+
+
 def storm(tmp_path, seconds, *, kill_producers):
     """Run the storm; the aggregator dies 0.2 to 2 s after each start. Returns how often it was killed."""
     program = start(STORM, tmp_path, arguments=(tmp_path, seconds, "kill" if kill_producers else "-"), deadline=seconds + 100)
     killed = 0
     try:
-        wait_until(trees, 20, "the tree is there")
-        (token,) = trees()
-        segment = _segment.attach(f"shmrerun-{token}", L["TREE_MAGIC"], L["sizeof.tree"])
+        segment = wait_until(attach_tree, 20, "the tree is there")
         epoch, end = 0, time.monotonic() + seconds - 2.5
         while time.monotonic() < end:
             wait_until(lambda known=epoch: segment.load(L["tree.epoch"]) > known, 20, "a new aggregator is ready")
