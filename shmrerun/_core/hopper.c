@@ -1,8 +1,12 @@
 /* hopper.c - see hopper.h. Whatever comes from a lane is checked against the mapping before use; a bad lane is put aside. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include "hopper.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "atomics.h"
 
@@ -97,6 +101,26 @@ int64_t hopper_add_group(struct hopper *hopper, const struct node *nodes, uint32
 
 /* ---- a pass ---- */
 
+/*
+ * Lets the kernel find and clear pages ahead of a producer in its first lap, four times what it wrote since the last scan: its own
+ * populate then maps them only, which is a third of the work. Lanes of small rows do without. Fails silently: nothing depends on it.
+ */
+#define AHEAD_FROM (256u * 1024u)
+#define AHEAD_MOST (8u * 1024u * 1024u) /* in one scan */
+static void allocate_ahead(struct reader *reader, uint64_t tail) {
+#ifdef MADV_POPULATE_WRITE
+    uint64_t wrote = tail - reader->tail, from = tail > reader->ahead ? tail : reader->ahead, until = tail + 4 * wrote;
+    if (wrote < AHEAD_FROM || reader->ahead >= reader->ring_size) return;
+    if (until > from + AHEAD_MOST) until = from + AHEAD_MOST;
+    if (until > reader->ring_size) until = reader->ring_size;
+    if (until <= from) return;
+    uintptr_t first = (uintptr_t)(reader->ring + from) & ~(uintptr_t)4095, end = (uintptr_t)(reader->ring + until) & ~(uintptr_t)4095;
+    reader->ahead = end > first && madvise((void *)first, end - first, MADV_POPULATE_WRITE) ? reader->ring_size : until;
+#else
+    (void)reader, (void)tail;
+#endif
+}
+
 void hopper_scan(struct hopper *hopper) {
     for (uint32_t i = 0; i < hopper->readers_count; i++) {
         struct reader *reader = hopper->readers[i];
@@ -104,7 +128,10 @@ void hopper_scan(struct hopper *hopper) {
         reader->closed = load_acquire(&reader->lane->closed); /* before tail: what is closed publishes no more */
         uint64_t tail = load_acquire(&reader->lane->tail);    /* SYNC POINT publish */
         if (tail < reader->read || tail - reader->low > reader->ring_size || tail % 8) reader->broken = "tail is out of range";
-        else reader->tail = tail;
+        else {
+            if (!reader->closed) allocate_ahead(reader, tail);
+            reader->tail = tail;
+        }
     }
 }
 

@@ -28,6 +28,7 @@ struct reader {
     const uint8_t *dictionary, *ring;
     uint64_t dictionary_size, ring_size;
     uint64_t closed, tail;            /* as loaded by the last scan */
+    uint64_t ahead;                   /* of the first lap: pages before this position are there */
     uint64_t read;                    /* position after the last record indexed */
     uint64_t low;                     /* position of the oldest row not done; what head becomes */
     uint64_t dictionary_read;

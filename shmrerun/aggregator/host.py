@@ -10,12 +10,12 @@ import contextlib
 import struct
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shmrerun import _ring, _segment
 from shmrerun._session import Sink, lane_name, open_session, read_sink, read_text, session_name, sinks
 from shmrerun.aggregator.batcher import Batcher
-from shmrerun.aggregator.merge import Group
+from shmrerun.aggregator.merge import Family, Group, Taken
 from shmrerun.aggregator.outlet import Outlet
 
 if TYPE_CHECKING:
@@ -54,10 +54,13 @@ class Host:
             patient=patient,
         )
         self.unsorted_rows = load(L["session.unsorted_rows"])
+        self._most_bytes = min(max(CHUNK_BYTES, self.batcher.num_bytes), MOST_BYTES)
         self.outlet = Outlet(self)
         self.ended = False
         self._groups: list[Group] = []
         self._group_of: dict[tuple[int, bytes, bytes, bytes], int] = {}
+        self._families: list[Family] = []  # of the groups, in their order
+        self._family_of: dict[tuple[Any, ...], Family] = {}
         self._readers: dict[tuple[int, int], int] = {}  # (member, generation) -> reader of the hopper
         self._members: list[tuple[int, ...]] = []  # (index, owner, oldest, newest, intent, left)
         self._turn = -1
@@ -147,6 +150,7 @@ class Host:
                     made = Group(*key)
                     group = self.hopper.add_group(made.nodes(), made.times_in_records())
                     self._groups.append(made)
+                    self._find_family(group, made)
                 except (ValueError, UnicodeDecodeError) as error:
                     self.say(f"a lane defines a shape that makes no sense, and is put aside: {error}")
                     group = 0
@@ -156,6 +160,14 @@ class Host:
         self.hopper.collect(self.outlet.size())
         if self.hopper.next_tick != tick:
             self.segment.store(L["session.next_tick"], self.hopper.next_tick)  # before any of them is written
+
+    def _find_family(self, number: int, group: Group) -> None:
+        key = Family.key(group)
+        family = self._family_of.setdefault(key, Family())
+        if not family.admit(number, group):
+            family = Family()
+            family.admit(number, group)
+        self._families.append(family)
 
     # ---- rows out
 
@@ -174,40 +186,64 @@ class Host:
         elif now < self._retry and not asked:
             return False
         due = [group for group, _, _ in pending] if everything else self.batcher.due(pending, now)
-        for group in {*due, *pressed}:
-            if not self._write(group):
+        waiting = {group: (rows, size) for group, rows, size in pending}
+        for group in [*due, *pressed]:
+            groups = self._together(group, waiting)
+            if groups and not self._write(groups):
                 self._retry = now + RETRY_NANOS
                 return False
+            for written in groups:
+                del waiting[written]
         return True
 
-    def _write(self, number: int) -> bool:
-        """Write all pending rows of a group. False: the write failed; nothing of it is in the file."""
-        group, log = self._groups[number - 1], self.outlet.log
+    def _together(self, group: int, waiting: dict[int, tuple[int, int]]) -> list[int]:
+        """The groups to write with this one into a chunk, itself included; none if it has been written."""
+        if group not in waiting:
+            return []
+        family = [number for number in self._families[group - 1].numbers if number in waiting]
+        rows, size = (sum(column) for column in zip(*(waiting[number] for number in family), strict=True))
+        if rows <= min(self.batcher.num_rows, self.unsorted_rows) and size <= self._most_bytes:
+            return family
+        return [group]
+
+    def _write(self, groups: list[int]) -> bool:
+        """Write all pending rows of a group, or of several of one family. False: the write failed; nothing of it is in the file."""
+        log = self.outlet.log
         assert log is not None
-        most_bytes = min(max(CHUNK_BYTES, self.batcher.num_bytes), MOST_BYTES)
-        most = 1 if group.has_columns else max(1, self.batcher.num_rows)
-        while True:
-            token, rows, lost, ids, times, ticks, columns = self.hopper.take(number, self.unsorted_rows, most, most_bytes)
-            if lost:
-                self.say(f"{lost} rows of {group.path} could not be read and are lost: their lane is damaged")
-            if not rows:
-                break
+        family = self._families[groups[0] - 1]
+        while taken := [rows for group in groups if (rows := self._take(group)) is not None]:
+            count = sum(part.rows for part in taken)
             try:
-                size = log.append(group.chunk(ids, times, ticks, columns))
-                self._rows += rows
+                chunk = family.chunk(taken) if len(taken) > 1 else taken[0].group.chunk(*taken[0][3:])
+                size = log.append(chunk)
+                self._rows += count
                 self.segment.add(L["session.chunks"], 1)
                 self.segment.add(L["session.bytes"], size)
             except OSError as error:
-                self.hopper.restore(token)
+                for part in taken:
+                    self.hopper.restore(part.token)
                 self.outlet.failed(error)
                 return False
             except (ValueError, ArithmeticError) as error:
-                self.say(f"{rows} rows of {group.path} cannot be encoded and are lost: {error}")
-                self.segment.add(L["session.dropped"], rows)
-            self.hopper.commit(token)
-        self.batcher.flushed(number)
+                self.say(f"{count} rows of {taken[0].group.path} cannot be encoded and are lost: {error}")
+                self.segment.add(L["session.dropped"], count)
+            for part in taken:
+                self.hopper.commit(part.token)
+        for group in groups:
+            self.batcher.flushed(group)
         self.outlet.worked()
         return True
+
+    def _take(self, number: int) -> Taken | None:
+        """The next rows of a group that make one chunk."""
+        group = self._groups[number - 1]
+        most = 1 if group.has_columns else max(1, self.batcher.num_rows)
+        while True:
+            token, rows, lost, ids, times, ticks, columns = self.hopper.take(number, self.unsorted_rows, most, self._most_bytes)
+            if lost:
+                self.say(f"{lost} rows of {group.path} could not be read and are lost: their lane is damaged")
+            if rows or not lost:
+                return Taken(group, token, rows, ids, times, ticks, columns) if rows else None
 
     def commit(self) -> None:
         """Heads, then scan_from: rows before a head are in the log; none at or behind a head lies before scan_from."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shmrerun import _ring
-from shmrerun._record import FIXED, LIST, SEQUENCE, TIMESTAMP, parse_columns
+from shmrerun._record import FIXED, LIST, SEQUENCE, TIMESTAMP, Column, parse_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,6 +30,18 @@ def parse_times(text: bytes) -> tuple[tuple[str, int], ...]:
         found.append((text[at : at + size].decode("utf-8"), kind))
         at += size
     return tuple(found)
+
+
+class Taken(NamedTuple):
+    """Rows of one group on their way into a chunk, in order of row id."""
+
+    group: Group
+    token: Any  # what the hopper wants back: commit or restore
+    rows: int
+    row_ids: bytes
+    times: list[bytes]
+    ticks: bytes
+    columns: list[tuple[bytes, list[Any]]]
 
 
 class Group:
@@ -64,19 +76,24 @@ class Group:
 
     def chunk(self, row_ids: bytes, times: list[bytes], ticks: bytes, columns: list[tuple[bytes, list[Any]]]) -> Chunk:
         """One chunk of the gathered rows, which are in order of row id; log_tick joins the timelines here."""
-        from shmrerun._arrow import build_array
-
         if self.has_columns:
             return self._chunk_of_columns(row_ids, columns)
-        cells = [(build_array(kind, nodes), offsets) for kind, (offsets, nodes) in zip(self._types, columns, strict=True)]
-        return self.schema().build(_ring.row_id(), row_ids, [*times, ticks] if self.has_tick else times, cells)
+        return self.schema().build(_ring.row_id(), row_ids, [*times, ticks] if self.has_tick else times, self.cells(columns))
 
-    def schema(self) -> ChunkSchema:
-        """The schema of this shape's chunks."""
+    def cells(self, columns: list[tuple[bytes, list[Any]]]) -> list[tuple[pa.Array, bytes]]:
+        """Values and list offsets of each gathered column."""
+        from shmrerun._arrow import build_array
+
+        return [(build_array(kind, nodes), offsets) for kind, (offsets, nodes) in zip(self._types, columns, strict=True)]
+
+    def schema(self, columns: tuple[Column, ...] = ()) -> ChunkSchema:
+        """The schema of this shape's chunks, or of those that it shares with others: then with all their columns."""
         from shmrerun.rrd.chunk import ChunkSchema
 
+        timelines = (*self.timelines, ("log_tick", SEQUENCE)) if self.has_tick else self.timelines
+        if columns:
+            return ChunkSchema(self.path, timelines, columns, self.is_static)
         if self._schema is None:
-            timelines = (*self.timelines, ("log_tick", SEQUENCE)) if self.has_tick else self.timelines
             self._schema = ChunkSchema(self.path, timelines, self.columns, self.is_static)
         return self._schema
 
@@ -103,3 +120,64 @@ class Group:
             columns.append((struct.pack("<ii", 0, parts[at]), list(parts[at : at + size])))
             at += size
         return self.chunk(row_id, [struct.pack("<q", log_time)], b"", columns)
+
+
+class Family:
+    """Groups whose rows may share a chunk: same entity and timelines, and components of the same sequence of Arrow types.
+
+    So a row of ``translations`` and a row of ``scales`` make one chunk of two rows, in which each of them has a null where the
+    other has its value. It is what Rerun's batcher does, and it keeps an entity that is logged piecemeal in few chunks.
+    """
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []  # of the groups, in the hopper
+        self.columns: dict[str, Column] = {}
+        self._schemas: dict[tuple[str, ...], ChunkSchema] = {}
+
+    @staticmethod
+    def key(group: Group) -> tuple[Any, ...]:
+        """What the groups of a family have in common."""
+        return group.path, group.timelines, group.has_tick, group.has_columns, tuple(column.arrow for column in group.columns)
+
+    def admit(self, number: int, group: Group) -> bool:
+        """Take a group in. False: it holds columns of its own making, or one of its components has another descriptor here."""
+        mine = {column.component: column for column in group.columns}
+        if self.numbers and (group.has_columns or any(self.columns.get(name, column) != column for name, column in mine.items())):
+            return False
+        self.columns |= mine
+        self.numbers.append(number)
+        return True
+
+    def chunk(self, taken: list[Taken]) -> Chunk:
+        """One chunk of the rows of several groups, by row id; a component is null in rows of groups that lack it."""
+        import numpy as np
+        import pyarrow as pa
+
+        from shmrerun.rrd.chunk import list_array
+
+        first = taken[0]
+        ids = np.frombuffer(b"".join(part.row_ids for part in taken), "S16")
+        order = np.argsort(ids, kind="stable")
+        times = [b"".join(column) for column in zip(*(part.times for part in taken), strict=True)]
+        if first.group.has_tick:
+            times.append(b"".join(part.ticks for part in taken))
+        pieces = [
+            {
+                column.component: list_array(part.rows, *cell)
+                for column, cell in zip(part.group.columns, part.group.cells(part.columns), strict=True)
+            }
+            for part in taken
+        ]
+        columns = {column.component: column for part in taken for column in part.group.columns}
+        merged = []
+        for name in columns:
+            kind = next(piece[name].type for piece in pieces if name in piece)
+            whole = pa.concat_arrays([piece.get(name, pa.nulls(part.rows, kind)) for part, piece in zip(taken, pieces, strict=True)])
+            sorted_rows = whole.take(pa.array(order))
+            validity, offsets = sorted_rows.buffers()[:2]
+            merged.append((sorted_rows.values, offsets.slice(0, 4 * (len(order) + 1)), validity if sorted_rows.null_count else None))
+        schema = self._schemas.get(tuple(columns))
+        if schema is None:
+            schema = self._schemas[tuple(columns)] = first.group.schema(tuple(columns.values()))
+        sorted_times = [np.frombuffer(column, np.int64)[order].tobytes() for column in times]
+        return schema.build(_ring.row_id(), ids[order].tobytes(), sorted_times, merged)

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    Quick = dict[type, Callable[[Any], tuple[Any, ...]]]
+    Handler = Callable[[Any], tuple[Any, ...]]
+    Quick = dict[type, Handler]
 
 pack_f64 = Struct("<d").pack
 pack_f32 = Struct("<f").pack
@@ -20,24 +21,31 @@ pack_u32 = Struct("<I").pack
 pack_offsets = Struct("<ii").pack  # of a list or text column with one value
 ZERO_OFFSET = b"\0\0\0\0"
 
-_waiting: list[tuple[Quick, Callable[[Any], tuple[Any, ...]]]] | None = []  # None: NumPy is there, nobody waits
+_waiting: list[tuple[Quick, Handler, Handler | None]] | None = []  # None: NumPy is there, nobody waits
 
 
-def when_numpy(quick: Quick, handler: Callable[[Any], tuple[Any, ...]]) -> None:
-    """Enter ``handler`` for NumPy arrays into a table of quick conversions, now or when NumPy is first needed."""
+def when_numpy(quick: Quick, handler: Handler, scalar: Handler | None = None) -> None:
+    """Enter ``handler`` for NumPy arrays, ``scalar`` for its numbers, into a table of quick conversions, now or when NumPy is there."""
     if _waiting is None:
-        quick[sys.modules["numpy"].ndarray] = handler
+        _enter_numpy(quick, handler, scalar)
     else:
-        _waiting.append((quick, handler))
+        _waiting.append((quick, handler, scalar))
+
+
+def _enter_numpy(quick: Quick, handler: Handler, scalar: Handler | None) -> None:
+    import numpy as np
+
+    quick[np.ndarray] = handler
+    if scalar is not None:
+        for kind in (np.float64, np.float32, np.int64, np.int32, np.uint8, np.uint16, np.uint32):
+            quick[kind] = scalar
 
 
 def _meet_numpy() -> None:
     global _waiting
-    import numpy as np
-
     waiting, _waiting = _waiting, None
-    for quick, handler in waiting or ():
-        quick[np.ndarray] = handler
+    for entry in waiting or ():
+        _enter_numpy(*entry)
 
 
 def as_numpy(value: Any, dtype: Any = None) -> Any:

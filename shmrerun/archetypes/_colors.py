@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from shmrerun.archetypes._buffers import pack_u32, span
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     Parts = tuple[Any, ...]
+
+_SIZES, _INTS = {3, 4}, {int}
 
 
 def colors(value: Any) -> Parts:
@@ -26,13 +29,10 @@ def colors(value: Any) -> Parts:
     kind = type(value)
     if kind is int:
         return 1, None, _packed_int(value)
-    if (kind is list or kind is tuple) and 3 <= len(value) <= 4:
-        try:
-            rgba = bytes(value)  # ints under 256 only
-        except (TypeError, ValueError):
-            pass
-        else:
-            return 1, None, (rgba + b"\xff")[3::-1] if len(rgba) == 3 else rgba[::-1]
+    if (kind is list or kind is tuple) and value:
+        found = _of_ints(value)
+        if found is not None:
+            return found
     import numpy as np
 
     if hasattr(value, "rgba"):
@@ -51,6 +51,31 @@ def colors(value: Any) -> Parts:
         return _packed(_color_array(whole))
     packed = [packed_color(item) for item in value]
     return len(packed), None, array("I", packed).tobytes()
+
+
+def _of_ints(value: Sequence[Any]) -> Parts | None:
+    """Convert ints under 256, sequences of those, or packed ints, all without NumPy; None if it is something else."""
+    kind = type(value[0])
+    if kind is list or kind is tuple:
+        try:
+            if not (_SIZES.issuperset(map(len, value)) and set(map(type, chain.from_iterable(value))) == _INTS):
+                return None
+            rows = list(map(bytes, value))
+        except (TypeError, ValueError):
+            return None
+        return len(rows), None, b"".join([row[::-1] if len(row) == 4 else (row + b"\xff")[::-1] for row in rows])
+    if 3 <= len(value) <= 4:
+        try:
+            rgba = bytes(value)
+        except (TypeError, ValueError):
+            return None
+        return 1, None, rgba[::-1] if len(rgba) == 4 else (rgba + b"\xff")[::-1]
+    if kind is int and set(map(type, value)) == _INTS:
+        try:
+            return len(value), None, array("I", value)
+        except OverflowError:
+            return None
+    return None
 
 
 def packed_color(value: Any) -> int:
@@ -105,6 +130,11 @@ def _color_array(values: Any) -> Any:
                 )
             return values.astype(np.uint32)
         rows = rows.astype(np.uint8)
-    rgba = np.full((len(rows), 4), 255, np.uint8)
-    rgba[:, : rows.shape[1]] = rows
-    return rgba.view(">u4").astype(np.uint32)
+    packed = np.empty(len(rows), "<u4")
+    abgr = packed.view(np.uint8).reshape(-1, 4)
+    if rows.shape[1] == 3:
+        abgr[:, 0] = 255
+        abgr[:, :0:-1] = rows
+    else:
+        abgr[:] = rows[:, ::-1]
+    return packed

@@ -67,9 +67,9 @@ class Converter(NamedTuple):
 
 
 def _quick(convert: Callable[[Any], Parts], *kinds: type, **special: Callable[[Any], Parts]) -> Quick:
-    """Make a table of quick conversions: ``convert`` for some types; ``array=`` is for NumPy arrays."""
+    """Make a table of quick conversions: ``convert`` for some types; ``array=`` is for NumPy arrays, ``scalar=`` for its numbers."""
     table: Quick = dict.fromkeys(kinds, convert)
-    when_numpy(table, special.get("array", convert))
+    when_numpy(table, special.get("array", convert), special.get("scalar"))
     if "rows" in special:
         table[list] = table[tuple] = special["rows"]
     return table
@@ -128,13 +128,17 @@ def _numbers(dtype: str) -> Converter:
             return value.size, None, data
         return convert(value)
 
-    return Converter(convert, _EMPTY, 1, _quick(one, *plain, rows=several, array=of_array))
+    return Converter(convert, _EMPTY, 1, _quick(one, *plain, rows=several, array=of_array, scalar=one))
 
 
 def booleans(value: Any) -> Parts:
     """Convert truth values: anything that NumPy takes for a bool, flattened; one bit a value."""
-    if type(value) is bool:
+    kind = type(value)
+    if kind is bool:
         return 1, None, b"\1" if value else b"\0"
+    if (kind is list or kind is tuple) and set(map(type, value)) == {bool}:
+        bits = sum(1 << at for at, item in enumerate(value) if item)
+        return len(value), None, bits.to_bytes((len(value) + 7) // 8, "little")
     import numpy as np
 
     values = as_numpy(value, bool).reshape(-1)
@@ -205,7 +209,8 @@ def enums(name: str) -> Converter:
 
     known: dict[Any, Parts] = {}
     for member in members:
-        known[member] = known[member.name] = known[member.value] = (1, None, pack(member.value))
+        parts = (1, None, pack(member.value))
+        known.update(dict.fromkeys((member, member.value, member.name, member.name.lower(), member.name.upper()), parts))
     return Converter(convert, _EMPTY, 1, {members: known.__getitem__, str: known.__getitem__, int: known.__getitem__})
 
 
@@ -250,6 +255,8 @@ def vectors(size: int, dtype: str = "float32") -> Converter:
         shape = value.shape
         if data.format == code and data.c_contiguous and len(shape) == 2 and shape[1] == size:
             return shape[0], None, shape[0] * size, None, data
+        if value.size == size and data.format in "fd" and (len(shape) == 1 or shape == (1, size)):
+            return 1, None, size, None, pack(*(value if len(shape) == 1 else value[0]).tolist())
         return convert(value)
 
     def general(value: Any) -> Parts:
@@ -369,7 +376,7 @@ _EMPTY_LIST: Parts = (0, None, ZERO_OFFSET, *_EMPTY)
 _EMPTY_TENSOR = (0, None, *_EMPTY_LIST, 0, None, ZERO_OFFSET, *EMPTY_TEXT, 0, b"", b"", 0) + _EMPTY_LIST * len(TENSOR_VARIANTS)
 
 CONVERTERS: dict[str, Converter] = {
-    "bool": Converter(booleans, _EMPTY, 1, _quick(booleans, bool)),
+    "bool": Converter(booleans, _EMPTY, 1, _quick(booleans, bool, list, tuple)),
     "bar_values": Converter(bar_values, _EMPTY_TENSOR, 0, _quick(bar_values, list, tuple)),
     "blob": Converter(blobs, _EMPTY_LIST, 0, _quick(blobs, bytes, bytearray, memoryview, list)),
     "color": Converter(colors, _EMPTY, 1, _quick(colors, int, list, tuple)),

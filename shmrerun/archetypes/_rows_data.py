@@ -42,6 +42,7 @@ ROWS: dict[str, Row] = {
         """,
         parameters="* path contents media_type",
         prepare='blob, media_type = rule("contents")(path, contents, media_type)',
+        extras=("_mp4:read_frame_timestamps_nanos",),
     ),
     "BarChart": Row(
         "A bar chart: ``values`` is a 1-D tensor, one bar a value, at ``abscissa`` if given.",

@@ -333,6 +333,8 @@ def video_time(timestamp: Any, seconds: Any, nanoseconds: Any) -> Any:
             warn("Timestamp can't be specified as a float, use `seconds` instead.")
             return int(timestamp)
         return timestamp
+    if type(nanoseconds) is int and seconds is None:
+        return nanoseconds
     if seconds is None and nanoseconds is None:
         raise ValueError("Either timestamp or seconds/nanoseconds must be specified.")
     from shmrerun.components import component_class

@@ -153,9 +153,14 @@ def matrices(size: int) -> Converter:
         flat = value if len(value) == size * size else [*chain.from_iterable(value)]
         return 1, None, size * size, None, pack(*[flat[at] for at in order])
 
+    def of_array(value: Any) -> Parts:
+        if value.shape == (size, size) and value.dtype.char in "fd":
+            return 1, None, size * size, None, pack(*value.T.reshape(-1).tolist())
+        return convert(value)
+
     empty: Parts = (0, None, *_NONE)
     quick: Quick = {list: rows, tuple: rows}
-    when_numpy(quick, convert)
+    when_numpy(quick, of_array)
     return Converter(convert, empty, size * size, quick)
 
 
@@ -174,6 +179,11 @@ def axis_angles(value: Any) -> Parts:
         axis = items[0].axis._value
         if len(axis) == 3:
             return items[0]._parts()  # type: ignore[no-any-return]
+    if items and all(hasattr(item, "_parts") and len(item.axis._value) == 3 for item in items):
+        count = len(items)
+        numbers = 3 * count
+        data = b"".join([item.axis._value for item in items])
+        return count, None, count, None, numbers, None, data, count, None, array("f", [item.angle.radians for item in items])
     count, _, numbers, _, data = vectors(3).convert([tuple(as_numpy(item.axis)) for item in items])
     angles = array("f", [float(getattr(item.angle, "radians", item.angle)) for item in items])
     return len(items), None, count, None, numbers, None, data, len(angles), None, angles
@@ -232,6 +242,16 @@ def pair_of(value: Any) -> Any:
 
 def _pair_parts(items: Sequence[Any]) -> Parts:
     return len(items), None, *texts([item.first for item in items]), *texts([item.second for item in items])
+
+
+def _text_pairs(value: Any) -> Parts:
+    """Convert tuples and lists of two plain texts."""
+    if set(map(len, value)) != {2} or not {tuple, list}.issuperset(map(type, value)):
+        raise TypeError
+    both = list(chain.from_iterable(value))
+    if set(map(type, both)) != {str}:
+        raise TypeError
+    return len(value), None, *texts(both[::2]), *texts(both[1::2])
 
 
 def pairs(value: Any) -> Parts:
@@ -425,7 +445,8 @@ def make(name: str) -> Converter:
     simple = _SIMPLE.get(name)
     if simple is not None:
         convert, empty, width, kinds = simple
-        return Converter(convert, empty, width, dict.fromkeys(kinds, convert))
+        quick = {list: _text_pairs} if name == "pair" else dict.fromkeys(kinds, convert)
+        return Converter(convert, empty, width, quick)
     builder = _BUILDERS.get(name)
     return builder() if builder is not None else _generic(name)
 
@@ -444,7 +465,7 @@ _SIMPLE: dict[str, tuple[Callable[[Any], Parts], Parts, int, tuple[type, ...]]] 
     "channel_counts": (channel_counts, _COUNTS_EMPTY, 0, ()),
     "harmonics": (harmonics, (0, None, 0, None, *_NONE), 45, ()),
     "key_values": (key_values, (0, None, ZERO_OFFSET, *_PAIRS_EMPTY), 0, (dict,)),
-    "pair": (pairs, _PAIRS_EMPTY, 0, (list,)),
+    "pair": (pairs, _PAIRS_EMPTY, 0, ()),
     "video_time": (video_times, _NONE, 1, (int,)),
     "view": (views, _VIEW_EMPTY, 3, ()),
 }

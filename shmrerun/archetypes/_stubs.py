@@ -88,6 +88,7 @@ _METHODS = {  # signatures of further methods
     "compress_image": "def compress(self, jpeg_quality: int = 95) -> EncodedImage | Image: ...",
     "flat": "@staticmethod\n    def flat() -> Clear: ...",
     "image_format": "def image_format(self) -> encodings.ImageFormat: ...",
+    "read_frame_timestamps_nanos": "def read_frame_timestamps_nanos(self) -> NDArray[np.int64]: ...",
     "recursive": "@staticmethod\n    def recursive() -> Clear: ...",
 }
 

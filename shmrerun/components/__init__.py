@@ -37,6 +37,7 @@ _WRITTEN = {  # encodings that are written out, with their modules
 _MIXINS = {  # components with something of their own: module and class
     "AnnotationContext": "_annotations:AnnotationContext",
     "ClearIsRecursive": "_annotations:ClearIsRecursive",
+    "Color": "_media:Color",
     "GeoLineString": "_annotations:GeoLineString",
     "KeyValuePairs": "_annotations:KeyValuePairs",
     "MediaType": "_media:MediaType",

@@ -248,7 +248,15 @@ class AnyValue(Value):
 
 
 class ComponentBatch(FieldBatch):
-    """Values of one component, made of what its fields take; an error is a warning and an empty batch, or raised."""
+    """Values of one component, made of what its fields take.
+
+    Parameters
+    ----------
+    data
+        None: no values.
+    strict : bool, optional
+        Whether an error is raised; else it is a warning and the batch is empty. Default: the process's strict mode.
+    """
 
     __slots__ = ()
     _own_column: ClassVar[Column]
@@ -256,15 +264,15 @@ class ComponentBatch(FieldBatch):
     _COMPONENT_TYPE: ClassVar[str]  # batches of encodings have none
     _ARROW_DATATYPE: ClassVar[pa.DataType] = _Lazy(_arrow_type)
 
-    def __init__(self, data: Any) -> None:
-        super().__init__(self._own_column, self._convert(data))
+    def __init__(self, data: Any, strict: bool | None = None) -> None:
+        super().__init__(self._own_column, self._convert(data, strict))
 
     def component_type(self) -> str | None:
         """Return the full name of the component type; that of a class derived from this one counts."""
         return getattr(self, "_COMPONENT_TYPE", None)
 
     @classmethod
-    def _convert(cls, data: Any) -> Parts:
+    def _convert(cls, data: Any, strict: bool | None = None) -> Parts:
         from shmrerun.archetypes._convert import converter, take
         from shmrerun.errors import report
 
@@ -274,7 +282,7 @@ class ComponentBatch(FieldBatch):
         try:
             return take(found, cls._own_column.arrow, data)
         except Exception as error:
-            report(cls.__name__, error)
+            report(cls.__name__, error, strict)
             return found.empty
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -313,6 +321,8 @@ def generic_encoding(name: str, converter: str, field: str) -> type[Any]:
     scope: dict[str, Any] = {"base": base}
     if base is TextValue:
         source = f"def __new__(cls, {field}):\n    return base.__new__(cls, {field})"
+        if field != "value":
+            body[field] = property(str.__str__, doc="The text.")
     else:
         source = f"def __init__(self, {field}):\n    base.__init__(self, {field})"
         body[field] = _property("_value", field)

@@ -35,6 +35,23 @@ class Rgba32(Value):
         return np.array(self.rgba, dtype=np.uint32 if dtype is None else dtype)
 
 
+class Color:
+    """A colour: ``rgba`` is 0xRRGGBBAA, made of an int or of 3 or 4 numbers as a colour field takes them."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def from_string(s: str) -> Any:
+        """Return a colour that depends on the text alone: any process of any run gives the same one."""
+        from colorsys import hsv_to_rgb
+        from zlib import crc32
+
+        from shmrerun.components import component_class
+
+        part = crc32(s.encode("utf-8", "surrogatepass")) / 2**32  # not hash(), which differs from process to process
+        return component_class("Color")([round(shade * 255) for shade in hsv_to_rgb(part, 0.85, 0.5)])
+
+
 class ImageFormat(Value):
     """How the bytes of an image are to be read.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from shmrerun._batches import OwnRow
 from shmrerun.archetypes._buffers import as_numpy, pack_f32
 from shmrerun.components._base import Value, VectorValue
 from shmrerun.components._enums import enum_class
@@ -212,6 +213,19 @@ class Plane3D(VectorValue):
         """Normal and distance."""
         return self._numbers()
 
+    def normal(self) -> NDArray[Any]:
+        """Return the direction, three numbers."""
+        normal: NDArray[Any] = self._numbers()[:3]
+        return normal
+
+    def distance(self) -> Any:
+        """Return the distance from the origin."""
+        return self._numbers()[3]
+
+    def with_distance(self, distance: float) -> Plane3D:
+        """Return the plane of the same direction at another distance."""
+        return Plane3D(self.normal(), distance)
+
 
 def finish_plane(cls: Any) -> None:
     """Set the planes of the axes as constants of the class."""
@@ -302,19 +316,30 @@ def view_constants() -> dict[str, str]:
 
 
 def finish_view(cls: Any) -> None:
-    """Set the constants of the component class."""
+    """Set the constants of the component class, and the enum of its directions."""
+    cls.ViewDir = enum_class("ViewDir")
     for name, letters in view_constants().items():
         setattr(cls, name, cls([_LETTERS[letter] for letter in letters]))
 
 
-class LoggableView:
+class LoggableView(OwnRow):
     """Makes a ``ViewCoordinates`` component something that can be logged itself."""
 
     __slots__ = ()
+    ViewDir: ClassVar[Any]
 
-    def as_component_batches(self) -> Any:
-        """Return the batches of the archetype that holds this value."""
+    def _archetype(self) -> Any:
         from shmrerun.archetypes import ViewCoordinates as Archetype
 
         given: Any = self
-        return Archetype(given).as_component_batches()
+        return Archetype(given)
+
+    def as_component_batches(self) -> Any:
+        """Return the batches of the archetype that holds this value."""
+        return self._archetype().as_component_batches()
+
+    def _row(self) -> Any:
+        return self._archetype()._row()
+
+    def _cells(self) -> Any:
+        return self._archetype()._cells()

@@ -9,6 +9,8 @@ from shmrerun.components._base import Value
 if TYPE_CHECKING:
     from typing import Any, Literal
 
+    from numpy.typing import ArrayLike
+
 
 class TimeInt(Value):
     """A point in time or a duration as an int64.
@@ -54,10 +56,10 @@ class TimeRangeBoundary(Value):
 
     @staticmethod
     def cursor_relative(
-        time: Any = None, *, seq: int | None = None, seconds: float | None = None, nanos: int | None = None
+        offset: Any = None, *, seq: int | None = None, seconds: float | None = None, nanos: int | None = None
     ) -> TimeRangeBoundary:
         """Return a boundary at this distance from the time cursor; a duration, negative for the past."""
-        return TimeRangeBoundary(_time(time, seq, seconds, nanos), "cursor_relative")
+        return TimeRangeBoundary(_time(offset, seq, seconds, nanos), "cursor_relative")
 
     @staticmethod
     def absolute(time: Any = None, *, seq: int | None = None, seconds: float | None = None, nanos: int | None = None) -> TimeRangeBoundary:
@@ -146,3 +148,28 @@ class VideoTimestamp:
         if seconds is None and nanoseconds is None:
             raise ValueError("Either `seconds` or `nanoseconds` must be specified.")
         super().__init__(int(seconds * 1e9 + 0.5) if seconds is not None else nanoseconds)  # type: ignore[call-arg]
+
+    @staticmethod
+    def seconds(seconds: ArrayLike) -> Any:
+        """Return a batch of times given in seconds, cut to nanoseconds."""
+        return _several(seconds, 1e9)
+
+    @staticmethod
+    def milliseconds(milliseconds: ArrayLike) -> Any:
+        """Return a batch of times given in milliseconds, cut to nanoseconds."""
+        return _several(milliseconds, 1e6)
+
+    @staticmethod
+    def nanoseconds(nanoseconds: ArrayLike) -> Any:
+        """Return a batch of times given in nanoseconds, fractions cut off."""
+        return _several(nanoseconds, 1)
+
+
+def _several(times: Any, nanos: float) -> Any:
+    """Return a batch of video times, one for each number; a single number is one time."""
+    import numpy as np
+
+    from shmrerun.archetypes._buffers import as_numpy
+    from shmrerun.components import batch_class
+
+    return batch_class("VideoTimestamp")((as_numpy(times) * nanos).reshape(-1).astype(np.int64))

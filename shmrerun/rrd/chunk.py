@@ -197,7 +197,10 @@ class ChunkSchema:
             values.append(column)
             arrays.append(pa.Array.from_buffers(self.time_fields[place].type, rows, [None, pa.py_buffer(column)], 0))
         for place, i in enumerate(self._cell_order):
-            arrays.append(_list_array(self.component_fields[place].type, rows, *cells[i]))
+            values_of_rows = cells[i][0]
+            if values_of_rows.type != self.component_fields[place].type.value_type:
+                raise ValueError(f"values are {values_of_rows.type}, the column has {self.component_fields[place].type.value_type}")
+            arrays.append(list_array(rows, *cells[i], of=self.component_fields[place].type))
         form = self._forms.get(mask) or self._make_form(mask)
         batch = pa.RecordBatch.from_arrays(arrays, schema=form.schema)
         filled, sparse = _count(arrays[1 + len(values) :], values)
@@ -416,9 +419,9 @@ def _one_each(rows: int) -> pa.Buffer:
     return pa.py_buffer(np.arange(rows + 1, dtype=np.int32))
 
 
-def _list_array(t: pa.DataType, rows: int, values: pa.Array, offsets: Any = None, validity: Any = None) -> pa.Array:
-    if values.type != t.value_type:
-        raise ValueError(f"values are {values.type}, the column has {t.value_type}")
+def list_array(rows: int, values: pa.Array, offsets: Any = None, validity: Any = None, *, of: pa.DataType | None = None) -> pa.Array:
+    """Lists of a component's values, one list a row, over the given buffers; see :meth:`ChunkSchema.build`."""
+    t = of or pa.list_(pa.field("item", values.type, nullable=True))
     if offsets is not None:
         buffer = pa.py_buffer(offsets)
         if buffer.size != 4 * (rows + 1):

@@ -100,10 +100,10 @@ def test_demo_refuses_a_path_that_cannot_be_written(tmp_path):
 
 
 def test_ps_shows_a_live_program_and_changes_nothing(tmp_path, program):
-    """While a program logs, ps finds its processes, recording, rows and file, and leaves shared memory as it was."""
+    """While a program logs, ps finds its processes, recording, rows and file, and adds nothing to shared memory."""
     before = shared_segments()
     tree = ours(json.loads(run("ps", "--json", cwd=tmp_path)), program.pid)
-    assert shared_segments() == before
+    assert shared_segments() <= before  # a lane that was finished meanwhile may be gone
     assert tree["aggregator"]["alive"]
     assert tree["faults"] is None
     assert tree["aggregator"]["heartbeat_age_secs"] < _SECONDS

@@ -10,6 +10,7 @@ Prints one line a snippet and the closing line "N passed, N failed, N skipped"; 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import re
 import subprocess
@@ -22,8 +23,7 @@ LEFT_OUT = (  # what a snippet mentions, and why it is left out
     (r"\bcatalog\b|(rerun|rr)\.server|dataframe|datafusion|RrdReader|rerun\.(chunk|experimental)|rr\.recording", "catalog or reader"),
     (r"requests|urllib|huggingface|download", "download"),
     (r"log_file_from|send_chunks|send_record_batch|importer|mcap|urdf", "file loaders"),
-    (r"serve_grpc|serve_web|notebook|stdout\(|GrpcSink|set_sinks", "viewers and servers"),
-    (r"(import|from) (cv2|av|torch|scipy|trimesh|polars|pandas|PIL)\b", "needs a package that is not installed"),
+    (r"serve_web|notebook|GrpcSink", "viewers and servers"),
 )
 SEEDED = "import numpy,runpy,sys;numpy.random.seed(0);sys.argv=sys.argv[1:];runpy.run_path(sys.argv[0],run_name='__main__')"
 AS_RERUN = f"import shmrerun;shmrerun.install_as_rerun();{SEEDED}"
@@ -52,6 +52,9 @@ def compare(path: str) -> tuple[str, str]:
     for pattern, reason in LEFT_OUT:
         if re.search(pattern, text):
             return "skip", reason
+    for package in re.findall(r"^ *(?:import|from) (\w+)", text, re.MULTILINE):
+        if importlib.util.find_spec(package) is None:
+            return "skip", f"needs {package}, which is not installed"
     here = os.path.dirname(path)
     arguments = [os.path.join(here, "..", "..", "assets", "example.rrd")] if re.search(r"sys\.argv\[1\]", text) else []
     with tempfile.TemporaryDirectory() as directory:

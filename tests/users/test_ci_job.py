@@ -95,7 +95,8 @@ def test_interrupted_program(tmp_path):
         """
         import multiprocessing, os, signal
         import shmrerun as rr
-        from shmrerun.testing import wait_until
+
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a job started in the background of a script ignores it
 
         def work(n):
             rr.log("worker", rr.Scalars(n))

@@ -96,7 +96,7 @@ def test_container_killed_as_a_whole(tmp_path):
         container.kill()
         container.wait()
         import contextlib
-        with contextlib.suppress(OSError):  # nobody was left to do it; `shmrerun clean` does the same
+        with contextlib.suppress(OSError):  # nobody was left to do it
             os.rmdir(f"/tmp/shmrerun-{os.geteuid()}")
         """,
         tmp_path, prefix=small_shm("64m"), deadline=60,
