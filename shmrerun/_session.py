@@ -316,7 +316,7 @@ class Session:
             if self._generation is not None and self._position()[0] != generation:
                 return True  # another thread was first
             ring, dictionary = self._sizes(record, definition)
-            fits = self._generation is not None and record <= self._ring_bytes and dictionary == self._dictionary_bytes
+            fits = self._generation is not None and self._will_fit(record) and dictionary == self._dictionary_bytes
             smallest = record + 4096
             while True:
                 size = 512 + dictionary + ring
@@ -332,6 +332,11 @@ class Session:
             limit = self.tree.segment.load(L["tree.budget_limit"])
             say_once("budget", f"over the budget of {limit:,} bytes of shared memory: a lane goes into a file mapping")
             return self._succeed(512 + dictionary + smallest, dictionary, smallest, shared=False)
+
+    def _will_fit(self, record: int) -> bool:
+        """Whether a record goes into the present generation once that is empty: records are contiguous, before its end or after."""
+        offset = self._position()[1] % self._ring_bytes
+        return record <= max(self._ring_bytes - offset, offset)
 
     def widen(self) -> None:
         """Double the lane: it is half full of rows that patience keeps back. As long as it takes a small part of the budget only."""

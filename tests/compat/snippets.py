@@ -4,6 +4,7 @@
 
 CHECKOUT is a checkout of rerun-io/rerun. Each Python file under docs/snippets/all runs twice with ``_RERUN_TEST_FORCE_SAVE`` set; both
 recordings go through ``rerun rrd optimize`` and are compared with ``rerun rrd compare --unordered --ignore-timeline log_tick``.
+The tick of both batchers is an hour, so that chunks follow from what was logged and not from when.
 Prints one line a snippet and the closing line "N passed, N failed, N skipped"; exit code 1 if any failed.
 """
 
@@ -32,7 +33,7 @@ BIN = os.path.dirname(sys.executable)
 
 def run(command: list[str], directory: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command with a deadline; never raises."""
-    env = {**os.environ, "NO_COLOR": "1", "PYTHONWARNINGS": "ignore", **environment}
+    env = {**os.environ, "NO_COLOR": "1", "PYTHONWARNINGS": "ignore", "RERUN_FLUSH_TICK_SECS": "3600", **environment}
     try:
         return subprocess.run(command, cwd=directory, env=env, capture_output=True, text=True, timeout=60, check=False)
     except subprocess.TimeoutExpired as error:
