@@ -295,8 +295,8 @@ class Session:
 
     def _full_text(self, waited: float) -> str:
         limit = self.tree.segment.load(L["tree.budget_limit"])
-        bad = next((sink for sink in sinks(self.segment) if sink.error), None)
-        why = f"{bad.path}: {os.strerror(bad.error)}" if bad else "the aggregator does not keep up"
+        bad = _failing(self.segment)
+        why = f"{bad[0].path}: {os.strerror(bad[0].error)}" if bad else "the aggregator does not keep up"
         return (
             f"rows are being dropped: the lane of process {os.getpid()} was full for {waited:.0f} s ({why}; the budget of the "
             f"program is {limit:,} bytes of shared memory). Dropped rows are counted: shmrerun ps"
@@ -439,13 +439,13 @@ class Session:
         """
         segment = self.segment
         wanted = segment.add(L["session.flush_wanted"], 1) + 1
-        deadline = time.monotonic() + timeout
+        patience = time.monotonic() + min(1.0, timeout)
 
         def done() -> bool:
             if segment.load(L["session.flush_done"]) >= wanted:
                 return True
-            bad = [sink for sink in sinks(segment) if sink.error]
-            if bad and time.monotonic() > deadline - timeout + min(1.0, timeout):
+            bad = _failing(segment)
+            if bad and time.monotonic() > patience:
                 msg = f"cannot write {bad[0].path}: {os.strerror(bad[0].error)}. Rows wait in shared memory; make room and flush again"
                 raise SinkError(msg)
             return False
@@ -456,7 +456,7 @@ class Session:
 
     def active_sink(self) -> Sink | None:
         """The sink that rows go to now (wanted ones count), or None while they are buffered."""
-        found = [s for s in sinks(self.segment) if s.state in _IN_USE and not _is_buffer(s)]
+        found = [s for s in sinks(self.segment) if s.state in _IN_USE and not _is_buffer(s) and not s.flags & L["SINK_COPY"]]
         return max(found, key=lambda sink: sink.number) if found else None
 
     def may_set_sink(self) -> bool:
@@ -551,6 +551,11 @@ class Session:
         at = _MEMBERS + self.member * _MEMBER
         done = self.segment.load(at + L["member.rows"]) + self.segment.load(at + L["member.lost"])
         return self._rows_before + self._position()[3] - done
+
+
+def _failing(segment: _ring.Segment) -> list[Sink]:
+    """Sinks that rows wait for because they cannot be written. Nothing waits for a copy."""
+    return [sink for sink in sinks(segment) if sink.error and not sink.flags & L["SINK_COPY"]]
 
 
 def _is_buffer(sink: Sink) -> bool:

@@ -125,7 +125,8 @@ enum {
     SINK_MAKING = 7
 };
 enum { SINK_SPOOL = 1, SINK_FILE = 2 };
-enum { SINK_NO_FOOTER = 1, SINK_CONTINUE = 2, SINK_PIECES = 4, SINK_ODD_FILE = 8 };
+enum { SINK_NO_FOOTER = 1, SINK_CONTINUE = 2, SINK_PIECES = 4, SINK_ODD_FILE = 8, SINK_COPY = 16 };
+/* A SINK_COPY is no log: the aggregator keeps it equal to the log, byte for byte; its own size says how far it got. */
 
 struct sink {
     uint64_t state;

@@ -96,6 +96,7 @@ class Host:
             self._drop_rest()
             clean = True
         self.commit()
+        self.outlet.follow()
         if end_all and clean:
             self.outlet.complete()
         if flush and clean:

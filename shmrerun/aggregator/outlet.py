@@ -1,5 +1,7 @@
 """Where a session's rows go now: its log, and the transitions of its sink table.
 
+The log is the truth; further files of ``set_sinks`` are copies that are kept equal to it.
+
 WANTED: what pends is written to the present log, which is finished; then the new one is opened and becomes ACTIVE. A spool that only
 buffered is copied into the new log, byte for byte. CLOSING: footer, then FREE (CLOSED for a piece that somebody will read). Each
 step can be done again by a successor that finds the table as it was.
@@ -8,6 +10,7 @@ step can be done again by a successor that finds the table as it was.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -31,6 +34,7 @@ class Outlet:
         self.host = host
         self.log: Log | None = None
         self.sink: Sink | None = None
+        self.copies: list[tuple[Sink, Log]] = []
         self._limit = 1 << 62  # of a spool that only buffers; set when there is one
         self.seen: set[bytes] = set()  # row ids in the log behind scan_from, as found at the start
         self._scan_from = -1
@@ -43,7 +47,10 @@ class Outlet:
         found = [s for s in sinks(self.host.segment) if s.state in (L["SINK_ACTIVE"], L["SINK_CLOSING"], L["SINK_COMPLETING"])]
         if not found:
             return
-        found.sort(key=lambda sink: sink.number)
+        copies = [sink for sink in found if sink.flags & L["SINK_COPY"]]
+        found = sorted((sink for sink in found if sink not in copies), key=lambda sink: sink.number)
+        if not found:
+            return
         for older in found[:-1]:
             self._forget(older)
         sink = found[-1]
@@ -58,6 +65,23 @@ class Outlet:
         ids = self.log.resume(sink.scan_from)
         self.host.hopper.seen = ids
         self.seen = {ids[at : at + 16] for at in range(0, len(ids), 16)} if len(ids) < 1 << 24 else set()
+        for copy in copies:
+            self._resume_copy(copy, self.log)
+
+    def _resume_copy(self, sink: Sink, log: Log) -> None:
+        try:
+            copy = self._open_again(sink)
+            copy.resume(0, want_ids=False)
+        except OSError as error:
+            self.host.say(f"cannot go on with {sink.path}: {error.strerror}")
+            self._forget(sink)
+            return
+        if copy.size > log.size:  # the log was moved away meanwhile, and another one begun
+            self.host.say(f"{sink.path} ends here: it is the copy of a file that was moved")
+            copy.close()
+            self._forget(sink)
+            return
+        self.copies.append((sink, copy))
 
     def _open_again(self, sink: Sink) -> Log:
         """By path, if it is still the same file; else a new one beside it, for the user's other file is not ours to cut."""
@@ -103,13 +127,16 @@ class Outlet:
             else:
                 self._forget(sink)
             return
+        if sink.flags & L["SINK_COPY"]:
+            self._add_copy(sink)
+            return
         buffered = self.sink if self.sink is not None and self._only_buffers(self.sink) else None
         if self.sink is not None and buffered is None and not self._close(by_switch=True):
             return
         try:
             log = self._open(sink)
             if buffered is not None and self.log is not None:
-                log.copy_from(self.log)
+                log.follow(self.log)
         except OSError as error:
             self.host.set_sink_word(sink.slot, "error", error.errno or 1)
             self.host.set_sink_word(sink.slot, "state", L["SINK_FAILED"])
@@ -124,6 +151,20 @@ class Outlet:
             if old_log is not None:
                 old_log.close()
             self._forget(old)
+
+    def _add_copy(self, sink: Sink) -> None:
+        try:
+            if self.log is None:
+                raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+            copy = self._open(sink)
+            copy.follow(self.log)
+        except OSError as error:
+            self.host.set_sink_word(sink.slot, "error", error.errno or 1)
+            self.host.set_sink_word(sink.slot, "state", L["SINK_FAILED"])
+            return
+        self.copies.append((sink, copy))
+        self.host.set_sink_word(sink.slot, "size", copy.size)
+        self.host.set_sink_word(sink.slot, "state", L["SINK_ACTIVE"])
 
     @staticmethod
     def _only_buffers(sink: Sink) -> bool:
@@ -231,7 +272,12 @@ class Outlet:
                 if not by_switch:
                     return False
             self.host.commit()
+            self.follow(finish=True)
             self.log.close()
+        for sink, copy in self.copies:
+            copy.close()
+            self._forget(sink)
+        self.copies = []
         slot, pieces = self.sink.slot, self.sink.flags & L["SINK_PIECES"]
         if self.log is not None:
             self.host.set_sink_word(slot, "size", self.log.size if self.log.chunks else 0)
@@ -284,6 +330,24 @@ class Outlet:
             self._size = self.log.size
             self.host.set_sink_word(self.sink.slot, "size", self.log.size)
 
+    def follow(self, *, finish: bool = False) -> None:
+        """Bring the copies up to the log. One that cannot be written is tried again when there is more; the log goes on."""
+        for sink, copy in self.copies:
+            assert self.log is not None
+            if copy.size == self.log.size and not finish:
+                continue
+            try:
+                copy.follow(self.log)
+                if finish:
+                    copy.finish()
+            except OSError as error:
+                if not self.host.sink_entry(sink.slot).error:
+                    self.host.say(f"cannot write {sink.path}: {error.strerror}. Nothing is lost: it is a copy of {self.log.path}")
+                self.host.set_sink_word(sink.slot, "error", error.errno or 1)
+                continue
+            self.host.set_sink_word(sink.slot, "error", 0)
+            self.host.set_sink_word(sink.slot, "size", copy.size)
+
     def complete(self) -> bool:
         """Make the file whole now; rows that follow cut the footer off again. False: there is no room for it."""
         if self.log is not None and self.sink is not None and self.sink.kind == _FILE:
@@ -293,6 +357,7 @@ class Outlet:
             except OSError as error:
                 self.failed(error)
                 return False
+            self.follow(finish=True)
         return True
 
     def end(self) -> bool:

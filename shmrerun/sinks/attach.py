@@ -157,16 +157,19 @@ def set_sinks(stream: Stream | None, sinks: tuple[Any, ...]) -> None:
             )
     if len(set(sinks)) != len(sinks):
         raise ValueError(f"Duplicate sinks detected: {list(sinks)}")
-    if len(sinks) > 1:
-        raise SinkError(f"a recording goes to one file at a time, got {list(sinks)}")
+    paths = [os.path.realpath(sink.path) for sink in sinks]
+    if len(set(paths)) != len(paths):
+        raise ValueError(f"Duplicate sinks detected: {list(sinks)}")
+    if len(sinks) > L["SESSION_OWN_SINKS"] - 1:
+        raise SinkError(f"a recording goes to {L['SESSION_OWN_SINKS'] - 1} files at most, got {len(sinks)}")
     if sinks:
-        save(stream, sinks[0].path, write_footer=sinks[0].write_footer)
+        save(stream, sinks[0].path, write_footer=sinks[0].write_footer, copies=sinks[1:])
     else:
         disconnect(stream)
 
 
-def save(stream: Stream | None, path: Any, *, write_footer: bool) -> None:
-    """Make a file the stream's sink. A no-op while multiprocessing runs a module's top level again in a child."""
+def save(stream: Stream | None, path: Any, *, write_footer: bool, copies: tuple[FileSink, ...] = ()) -> None:
+    """Make a file the stream's sink, with copies of it. A no-op while multiprocessing runs a module's top level again in a child."""
     if _producer.is_inheriting():
         return
     session = stream.live() if stream is not None and stream.enabled() else None
@@ -182,12 +185,20 @@ def save(stream: Stream | None, path: Any, *, write_footer: bool) -> None:
     if same and not session.may_set_sink():
         return
     session = _settle(stream, session)
-    fd, flags = open_file(full, lambda: _files_of(session))
+    opened: list[tuple[str, int, int]] = []
     try:
+        for sink in (FileSink(full, write_footer=write_footer), *copies):  # all of them before anything changes
+            name = os.path.abspath(sink.path)
+            fd, flags = open_file(name, lambda: _files_of(session))
+            opened.append((name, fd, flags | (0 if sink.write_footer else L["SINK_NO_FOOTER"])))
+        _, fd, flags = opened[0]
         found = os.fstat(fd)
-        session.set_sink(_FILE, flags | (0 if write_footer else L["SINK_NO_FOOTER"]), full, fd)
+        for number, (name, descriptor, wanted) in enumerate(opened):
+            session.set_sink(_FILE, wanted | (L["SINK_COPY"] if number else 0), name, descriptor)
     finally:
-        os.close(fd)
+        for _, descriptor, _ in opened:
+            os.close(descriptor)
+    flags &= L["SINK_ODD_FILE"]
     stream.sink_path = (full, found.st_dev, found.st_ino) if not flags else None
     _owns(session)
 

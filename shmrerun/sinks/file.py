@@ -164,20 +164,19 @@ class Log:
         self.size = size
         self._tail_bytes = len(end)
 
-    def copy_from(self, other: Log) -> None:
-        """Take over the messages of a spool, byte for byte: offsets, and so manifest and ``scan_from``, stay good."""
-        self.clear()
-        done = 0
-        while done < other.size:
-            data = os.pread(other.fd, min(other.size - done, 1 << 20), done)
+    def follow(self, other: Log) -> None:
+        """Take over what another log has more, byte for byte: offsets, and so manifest and ``scan_from``, stay good."""
+        if self.size < other.size:
+            self._cut()
+        while self.size < other.size:
+            data = memoryview(os.pread(other.fd, min(other.size - self.size, 1 << 20), self.size))
             if not data:
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
-            view = memoryview(data)
-            while view:
-                view = view[os.pwrite(self.fd, view, done) if self._regular else os.write(self.fd, view) :]
-            done += len(data)
-        self.size, self.chunks = other.size, other.chunks
-        self._manifest, self._store_id = other._manifest, other._store_id
+            while data:
+                count = os.pwrite(self.fd, data, self.size) if self._regular else os.write(self.fd, data)
+                data = data[count:]
+                self.size += count
+        self.chunks, self._manifest, self._store_id = other.chunks, other._manifest, other._store_id
 
     def keep_newest(self, other: Log, size: int) -> int:
         """Take over the static chunks of a spool, and the newest ``size`` bytes of the others. Returns the rows left behind."""

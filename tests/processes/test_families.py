@@ -35,7 +35,9 @@ PIECEMEAL = """
 
 def values(rows, entity):
     """Each row of an entity without its ids and the times that differ between runs."""
-    return [{k: v for k, v in row.items() if k not in ("row_id", "chunk", "log_time", "log_tick") and v is not None} for row in rows[entity]]
+    return [
+        {k: v for k, v in row.items() if k not in ("row_id", "chunk", "log_time", "log_tick") and v is not None} for row in rows[entity]
+    ]
 
 
 def test_rows_of_unlike_components_share_a_chunk_as_in_rerun(tmp_path):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -38,3 +40,30 @@ def test_user_code_passes_mypy(tmp_path):
     assert got == want, run.stdout + run.stderr
     others = [line for line in run.stdout.splitlines() if ": error:" in line and "user_code.py" not in line]
     assert not others
+
+
+@pytest.mark.timeout(300)  # the first run fetches pyright's program
+def test_user_code_passes_pyright(tmp_path):
+    """pyright, strict, refuses the same lines of the users' code as mypy and no other."""
+    command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "-p", str(tmp_path)]
+    pytest.importorskip("pyright")
+    try:
+        known = subprocess.run([*command[:3], "--version"], capture_output=True, text=True, check=False, timeout=150).returncode == 0
+    except subprocess.TimeoutExpired:
+        known = False
+    if not known:
+        pytest.skip("pyright is installed but cannot fetch its program")
+    shutil.copy(os.path.join(HERE, "user_code.py"), tmp_path)
+    settings = {
+        "include": ["user_code.py"],
+        "typeCheckingMode": "strict",
+        "extraPaths": [ROOT],
+        "reportUnknownMemberType": False,
+    }  # pyarrow has no types
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings))
+    run = subprocess.run([*command, "--outputjson"], capture_output=True, text=True, check=False)
+    found = json.loads(run.stdout)["generalDiagnostics"]
+    got = {one["range"]["start"]["line"] + 1 for one in found if one["severity"] == "error"}
+    with open(tmp_path / "user_code.py", encoding="utf-8") as file:
+        want = {number for number, line in enumerate(file, start=1) if re.search(r"# error: [a-z-]+$", line.rstrip())}
+    assert got == want, "\n".join(f"{one['range']['start']['line'] + 1}: {one['message']}" for one in found)
