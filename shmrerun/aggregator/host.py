@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import struct
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 from shmrerun import _ring, _segment
 from shmrerun._session import Sink, lane_name, open_session, read_sink, read_text, session_name, sinks
 from shmrerun.aggregator.batcher import Batcher
+from shmrerun.aggregator.drops import note_drops
 from shmrerun.aggregator.merge import Family, Group, Taken
 from shmrerun.aggregator.outlet import Outlet
 
@@ -25,11 +25,6 @@ L = _ring.LAYOUT
 _MEMBERS, _MEMBER = L["session.member"], L["sizeof.member"]
 _SINKS, _SINK = L["session.sink"], L["sizeof.sink"]
 _REQUESTS = (L["SINK_WANTED"], L["SINK_CLOSING"], L["SINK_COMPLETING"])
-_CAUSES = {
-    "dropped_full": "refused because its lane stayed full",
-    "dropped_size": "refused because there was no memory for so large a record",
-    "lost": "unreadable because its lane was damaged",
-}
 CHUNK_BYTES = 4 << 20  # rows that pile up are cut into chunks of this size, small enough for caches, large enough for readers
 MOST_BYTES = 512 << 20  # and never over this, whatever the batcher's limit
 RETRY_NANOS = 500_000_000  # a file that could not be written is tried again this often
@@ -349,34 +344,16 @@ class Host:
             return True
         causes = {word: self._member_word(index, word) for word in ("dropped_full", "dropped_size", "lost")}
         if any(causes.values()):
-            self._note_drops(owner, causes)
+            if self.outlet.log is not None:
+                try:
+                    note_drops(self.outlet.log, self.outlet.seen, self.token, owner, causes)
+                except OSError as error:
+                    self.outlet.failed(error)
             self.segment.add(L["session.dropped"], sum(causes.values()))
         self._base.pop(index, None)
         self.segment.write(at + 8, bytes(_MEMBER - 8))
         self.segment.swap(at, owner, 0)
         return False
-
-    def _note_drops(self, owner: int, causes: dict[str, int]) -> None:
-        """Log into the recording itself what a member dropped. The row id follows from the cause, so a replay writes it once."""
-        from hashlib import blake2b
-
-        from shmrerun._record import TIMESTAMP, Column, pack_strings
-        from shmrerun.archetypes import TextLog
-
-        counts = ", ".join(f"{count} {_CAUSES[word]}" for word, count in causes.items() if count)
-        text = f"{sum(causes.values())} rows of process {owner >> 32}.{owner & 0xFFFF_FFFF} are not in this recording: {counts}"
-        row_id = bytes(7) + b"\1" + blake2b(self.token + text.encode(), digest_size=8).digest()
-        log = self.outlet.log
-        if log is None or row_id in self.outlet.seen:
-            return
-        columns, parts = TextLog(text, level="WARN")._row()
-        times = bytes([TIMESTAMP]) + (8).to_bytes(4, "little") + b"log_time"
-        group = Group(0, b"/__dropped", times, pack_strings([name for column in columns.columns for name in Column(*column)]))
-        group.nodes()
-        try:
-            log.append(group.chunk_of_one(row_id, time.time_ns(), parts))
-        except OSError as error:
-            self.outlet.failed(error)
 
     def _end(self) -> None:
         """The last member is gone: footer, and nothing of the session remains; unless somebody joins at this moment."""
