@@ -1,7 +1,8 @@
 """A subject of run.py: what constructing and logging each archetype costs the caller, in one process, with one library.
 
-``python bench/archetypes.py shmrerun Points3D`` prints one JSON object. Each archetype has one call as programs write it, or several:
-with lists, with arrays, with objects of the library. Inputs are made before; ``set_time`` is not in the figures, the constructor is.
+``python bench/archetypes.py shmrerun Points3D`` prints one JSON object; the case ``all`` runs them one after the other in one process.
+Each archetype has one call as programs write it, or several: with lists, with arrays, with objects of the library. Inputs are made
+before; ``set_time`` is not in the figures, the constructor is.
 """
 
 from __future__ import annotations
@@ -50,8 +51,14 @@ def _cylinders(rr: Any, name: str, position: str) -> Any:
 # Case -> from the library to a function that makes the archetype. What stands before the colon is the archetype.
 CASES: dict[str, Any] = {
     "AnnotationContext": lambda rr: lambda: rr.AnnotationContext([(0, "red", (255, 0, 0)), (1, "green", (0, 255, 0))]),
-    "AnnotationContext:objects": lambda rr: lambda: rr.AnnotationContext(
-        [rr.ClassDescription(info=rr.AnnotationInfo(1, "hand", (255, 0, 0)), keypoint_annotations=[0, 1], keypoint_connections=[(0, 1)])]
+    "AnnotationContext:objects": lambda rr: (
+        lambda: rr.AnnotationContext(
+            [
+                rr.ClassDescription(
+                    info=rr.AnnotationInfo(1, "hand", (255, 0, 0)), keypoint_annotations=[0, 1], keypoint_connections=[(0, 1)]
+                )
+            ]
+        )
     ),
     "Arrows2D": lambda rr: lambda: rr.Arrows2D(origins=LISTS_2, vectors=LISTS_2, colors=[[255, 0, 0], [0, 255, 0]], labels=LABELS),
     "Arrows3D": lambda rr: lambda: rr.Arrows3D(origins=LISTS, vectors=LISTS, colors=[[255, 0, 0], [0, 255, 0]]),
@@ -64,14 +71,16 @@ CASES: dict[str, Any] = {
     "Boxes2D": lambda rr: lambda: rr.Boxes2D(mins=[-1, -1], sizes=[2, 2]),
     "Boxes2D:array": lambda rr: lambda: rr.Boxes2D(array=[10, 20, 30, 40], array_format=rr.Box2DFormat.XYWH, labels="car", class_ids=3),
     "Boxes3D": lambda rr: lambda: rr.Boxes3D(half_sizes=[[1, 2, 3]], centers=[[0, 0, 0]]),
-    "Boxes3D:typical": lambda rr: lambda: rr.Boxes3D(
-        centers=LISTS,
-        half_sizes=LISTS,
-        quaternions=[rr.Quaternion.identity(), rr.Quaternion(xyzw=[0.0, 0.0, 0.382683, 0.923880])],
-        radii=0.025,
-        colors=[(255, 0, 0), (0, 255, 0)],
-        fill_mode="solid",
-        labels=LABELS,
+    "Boxes3D:typical": lambda rr: (
+        lambda: rr.Boxes3D(
+            centers=LISTS,
+            half_sizes=LISTS,
+            quaternions=[rr.Quaternion.identity(), rr.Quaternion(xyzw=[0.0, 0.0, 0.382683, 0.923880])],
+            radii=0.025,
+            colors=[(255, 0, 0), (0, 255, 0)],
+            fill_mode="solid",
+            labels=LABELS,
+        )
     ),
     "Boxes3D:sizes": lambda rr: lambda: rr.Boxes3D(mins=[0, 0, 0], sizes=[1, 2, 3], colors=[255, 0, 0]),
     "Capsules3D": lambda rr: _cylinders(rr, "Capsules3D", "translations"),
@@ -79,12 +88,12 @@ CASES: dict[str, Any] = {
     "CoordinateFrame": lambda rr: lambda: rr.CoordinateFrame("robot"),
     "Cylinders3D": lambda rr: _cylinders(rr, "Cylinders3D", "centers"),
     "DepthImage": lambda rr: lambda: rr.DepthImage(DEPTHS, meter=1000.0, colormap="viridis"),
-    "DepthImage:enum": lambda rr: lambda: rr.DepthImage(
-        DEPTHS, meter=1000, colormap=rr.components.Colormap.Turbo, depth_range=[0.0, 5000.0]
+    "DepthImage:enum": lambda rr: (
+        lambda: rr.DepthImage(DEPTHS, meter=1000, colormap=rr.components.Colormap.Turbo, depth_range=[0.0, 5000.0])
     ),
     "Ellipses2D": lambda rr: lambda: rr.Ellipses2D(centers=LISTS_2, half_sizes=LISTS_2, colors=[(255, 0, 0), (0, 255, 0)]),
-    "Ellipsoids3D": lambda rr: lambda: rr.Ellipsoids3D(
-        centers=LISTS, half_sizes=LISTS, colors=[(255, 0, 0), (0, 255, 0)], fill_mode=rr.components.FillMode.Solid
+    "Ellipsoids3D": lambda rr: (
+        lambda: rr.Ellipsoids3D(centers=LISTS, half_sizes=LISTS, colors=[(255, 0, 0), (0, 255, 0)], fill_mode=rr.components.FillMode.Solid)
     ),
     "Ellipsoids3D:radii": lambda rr: lambda: rr.Ellipsoids3D(centers=DOUBLES, radii=[0.5] * 10),
     "EncodedDepthImage": lambda rr: lambda: rr.EncodedDepthImage(BYTES, media_type="image/png", meter=0.001),
@@ -95,19 +104,21 @@ CASES: dict[str, Any] = {
     "GeoPoints": lambda rr: lambda: rr.GeoPoints(lat_lon=[[59.319221, 18.075631]], radii=10.0, colors=[255, 0, 0]),
     "GraphEdges": lambda rr: lambda: rr.GraphEdges([("a", "b"), ("b", "c"), ("c", "a")], graph_type="directed"),
     "GraphNodes": lambda rr: lambda: rr.GraphNodes(["a", "b"], positions=[(0.0, 100.0), (-100.0, 0.0)], labels=LABELS),
-    "GridMap": lambda rr: lambda: rr.GridMap(
-        data=DEPTHS.astype(np.uint8).tobytes(),
-        format=rr.components.ImageFormat(width=16, height=16, color_model="L", channel_datatype="U8"),
-        cell_size=0.05,
-        translation=[0.0, 0.0, 0.0],
-        colormap=rr.components.Colormap.RvizMap,
+    "GridMap": lambda rr: (
+        lambda: rr.GridMap(
+            data=DEPTHS.astype(np.uint8).tobytes(),
+            format=rr.components.ImageFormat(width=16, height=16, color_model="L", channel_datatype="U8"),
+            cell_size=0.05,
+            translation=[0.0, 0.0, 0.0],
+            colormap=rr.components.Colormap.RvizMap,
+        )
     ),
     "Image": lambda rr: lambda: rr.Image(PIXELS),
     "Image:float": lambda rr: lambda: rr.Image(VOLUME[0]),
     "Image:bytes": lambda rr: lambda: rr.Image(bytes=BYTES, width=64, height=64, color_model="L", datatype=np.uint8),
     "Image:nv12": lambda rr: lambda: rr.Image(bytes=BYTES[:3456], width=64, height=36, pixel_format=rr.PixelFormat.NV12),
-    "InstancePoses3D": lambda rr: lambda: rr.InstancePoses3D(
-        translations=LISTS, rotation_axis_angles=rr.RotationAxisAngle(axis=[0, 0, 1], angle=rr.Angle(deg=30))
+    "InstancePoses3D": lambda rr: (
+        lambda: rr.InstancePoses3D(translations=LISTS, rotation_axis_angles=rr.RotationAxisAngle(axis=[0, 0, 1], angle=rr.Angle(deg=30)))
     ),
     "LineStrips2D": lambda rr: lambda: rr.LineStrips2D([LISTS_2, [[0, 3], [1, 4], [2, 2]]], colors=[0x00FF00FF], labels=["one"]),
     "LineStrips3D": lambda rr: lambda: rr.LineStrips3D([POINTS[:20]]),
@@ -115,22 +126,24 @@ CASES: dict[str, Any] = {
     "McapChannel": lambda rr: lambda: rr.McapChannel(id=1, topic="/camera", message_encoding="cdr", metadata={"frame": "base"}),
     "McapMessage": lambda rr: lambda: rr.McapMessage(data=BYTES),
     "McapSchema": lambda rr: lambda: rr.McapSchema(id=1, name="geometry_msgs/Twist", encoding="ros2msg", data=BYTES),
-    "McapStatistics": lambda rr: lambda: rr.McapStatistics(
-        message_count=1000,
-        schema_count=5,
-        channel_count=10,
-        attachment_count=0,
-        metadata_count=2,
-        chunk_count=50,
-        message_start_time=1743465600000000000,
-        message_end_time=1743465660000000000,
+    "McapStatistics": lambda rr: (
+        lambda: rr.McapStatistics(
+            message_count=1000,
+            schema_count=5,
+            channel_count=10,
+            attachment_count=0,
+            metadata_count=2,
+            chunk_count=50,
+            message_start_time=1743465600000000000,
+            message_end_time=1743465660000000000,
+        )
     ),
     "Measurements": lambda rr: lambda: rr.Measurements(23.5, variances=[0.1], units="C"),
-    "Mesh3D": lambda rr: lambda: rr.Mesh3D(
-        vertex_positions=SQUARE, vertex_normals=SQUARE, vertex_colors=[255, 0, 0], triangle_indices=INDICES
+    "Mesh3D": lambda rr: (
+        lambda: rr.Mesh3D(vertex_positions=SQUARE, vertex_normals=SQUARE, vertex_colors=[255, 0, 0], triangle_indices=INDICES)
     ),
-    "Mesh3D:arrays": lambda rr: lambda: rr.Mesh3D(
-        vertex_positions=FEW, vertex_colors=COLORS, triangle_indices=np.array(INDICES), albedo_factor=[255, 255, 255]
+    "Mesh3D:arrays": lambda rr: (
+        lambda: rr.Mesh3D(vertex_positions=FEW, vertex_colors=COLORS, triangle_indices=np.array(INDICES), albedo_factor=[255, 255, 255])
     ),
     "Pinhole": lambda rr: lambda: rr.Pinhole(focal_length=500.0, width=640, height=480),
     "Pinhole:matrix": lambda rr: lambda: rr.Pinhole(image_from_camera=MATRIX, resolution=[640, 480], camera_xyz=rr.ViewCoordinates.RDF),
@@ -156,11 +169,15 @@ CASES: dict[str, Any] = {
     "TextLog": lambda rr: lambda: rr.TextLog(TEXT, level="INFO"),
     "TextLog:level": lambda rr: lambda: rr.TextLog(TEXT, level=rr.TextLogLevel.WARN, color=(255, 128, 0)),
     "Transform3D": lambda rr: lambda: rr.Transform3D(translation=[1, 2, 3]),
-    "Transform3D:quaternion": lambda rr: lambda: rr.Transform3D(
-        translation=DOUBLES[0], rotation=rr.Quaternion(xyzw=[0.0, 0.0, 0.0, 1.0]), scale=2.0
+    "Transform3D:quaternion": lambda rr: (
+        lambda: rr.Transform3D(translation=DOUBLES[0], rotation=rr.Quaternion(xyzw=[0.0, 0.0, 0.0, 1.0]), scale=2.0)
     ),
-    "Transform3D:axis_angle": lambda rr: lambda: rr.Transform3D(
-        translation=[1.0, 2.0, 3.0], rotation=rr.RotationAxisAngle(axis=[0, 0, 1], radians=0.5), relation=rr.TransformRelation.ChildFromParent
+    "Transform3D:axis_angle": lambda rr: (
+        lambda: rr.Transform3D(
+            translation=[1.0, 2.0, 3.0],
+            rotation=rr.RotationAxisAngle(axis=[0, 0, 1], radians=0.5),
+            relation=rr.TransformRelation.ChildFromParent,
+        )
     ),
     "Transform3D:matrix": lambda rr: lambda: rr.Transform3D(translation=DOUBLES[0], mat3x3=MATRIX),
     "TransformAxes3D": lambda rr: lambda: rr.TransformAxes3D(0.5),
@@ -176,10 +193,20 @@ MANY = RNG.random((10_000, 3), np.float32)
 
 
 def measure(library: str, case: str, directory: str) -> dict[str, Any]:
-    """Run one case; times in nanoseconds."""
+    """Run one case or all; times in nanoseconds."""
     rr = import_module({"shmrerun": "shmrerun", "rerun-sdk": "rerun"}[library])
     rr.init("shmrerun_bench")
     rr.save(os.path.join(directory, f"{library}.rrd"))
+    if case == "all":
+        result = {"cases": {name: once(rr, name) for name in CASES}}
+    else:
+        result = once(rr, case)
+    rr.disconnect()
+    return result
+
+
+def once(rr: Any, case: str) -> dict[str, Any]:
+    """Log one case's archetype in bursts."""
     make, log, clock, path = CASES[case](rr), rr.log, time.perf_counter_ns, f"bench/{case.replace(':', '_')}"
     nanos = np.empty(BEFORE + COUNT, np.int64)
     for step in range(BEFORE + COUNT):
@@ -189,7 +216,6 @@ def measure(library: str, case: str, directory: str) -> dict[str, Any]:
         nanos[step] = clock() - began
         if step % BURST == BURST - 1:
             time.sleep(PAUSE_SECONDS)
-    rr.disconnect()
     p50, p95 = np.percentile(nanos[BEFORE:], [50, 95])
     return {"unit": "ns", "n": COUNT, "first": int(nanos[0]), "p50": p50, "p95": p95}
 

@@ -20,7 +20,8 @@ import numpy as np
 CASES = {
     "scalar": (50_000, 1_000, 0.0),
     "text": (50_000, 1_000, 0.0),
-    "image": (200, 20, 0.01),
+    "image": (1_000, 50, 0.01),
+    "image_30hz": (300, 50, 0.033),
     "boxes3d": (20_000, 500, 0.0),
     "transform3d": (20_000, 500, 0.0),
     "linestrips3d": (10_000, 500, 0.0),
@@ -68,7 +69,7 @@ def call_of(rr: Any, case: str) -> Any:
 
         def call(step: int) -> None:
             set_time("step", sequence=step)
-            log("bench/image", image(pixels))
+            log(f"bench/{case}", image(pixels))
 
     return call
 

@@ -28,6 +28,8 @@ BENCHES = (
     "hot_path/points3d_1000",
     "hot_path/tensor",
     "hot_path/barchart",
+    "hot_path/image_30hz",
+    "archetypes/all",
     "spawned/first_log",
     "throughput/scalar_1",
     "throughput/scalar_2",
@@ -37,7 +39,7 @@ BENCHES = (
     "lifecycle/binary_stream",
     "lifecycle/memory",
 )
-COMPARED = ("p50", "p95", "p99")
+COMPARED = ("p50", "p90", "p95", "p99", "p99_9")
 
 
 def main() -> None:
@@ -53,10 +55,13 @@ def main() -> None:
         for number in range(arguments.rounds):
             for library in libraries if number % 2 == 0 else reversed(libraries):
                 rounds[library].append(_run(bench, library))
-        for library in libraries:
-            print(json.dumps(_summary(bench, library, rounds[library])), flush=True)
-        if len(libraries) == 2:
-            print(json.dumps(_ratio(bench, *rounds.values())), flush=True)
+        for case in rounds[libraries[0]][0].get("cases", [None]):  # a subject may measure several things in one process
+            name = f"{bench.partition('/')[0]}/{case}" if case else bench
+            found = {library: [result["cases"][case] if case else result for result in results] for library, results in rounds.items()}
+            for library in libraries:
+                print(json.dumps(_summary(name, library, found[library])), flush=True)
+            if len(libraries) == 2:
+                print(json.dumps(_ratio(name, *found.values())), flush=True)
 
 
 def _version(library: str) -> str | None:

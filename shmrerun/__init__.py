@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_SUBMODULES = ("archetypes", "components", "datatypes", "encodings", "utilities")
+_SUBMODULES = ("archetypes", "components", "datatypes", "encodings", "error_utils", "utilities")
 _WHERE = (
     "archetypes",
     "components",
@@ -42,9 +42,30 @@ _WHERE = (
     "_values",
     "_batches",
 )  # where names that stand nowhere else are looked for, in this order
-_LAZY = {  # name -> module that has it
+_LAZY: dict[str, str] = {  # name -> module that has it
     "ChunkBatcherConfig": "_batching",
     "LoggingHandler": "_handler",
+    "RotationAxisAngle": "encodings",  # not the component of that name
+    "TensorData": "encodings",
+    "ComponentValueLike": "_constants",
+    **dict.fromkeys(
+        (
+            "AUTO_INDEX",
+            "EXTERNAL_DATA_LOADER_INCOMPATIBLE_EXIT_CODE",
+            "EXTERNAL_IMPORTER_INCOMPATIBLE_EXIT_CODE",
+            "RECORDING_PROPERTIES_PATH",
+            "RERUN_KIND",
+            "RERUN_KIND_CONTROL",
+            "RERUN_KIND_INDEX",
+            "SORBET_ARCHETYPE_NAME",
+            "SORBET_COMPONENT",
+            "SORBET_COMPONENT_TYPE",
+            "SORBET_ENTITY_PATH",
+            "SORBET_INDEX_NAME",
+            "SORBET_IS_TABLE_INDEX",
+        ),
+        "_constants",
+    ),
     "recording_stream_generator_ctx": "_scopes",
     "thread_local_stream": "_scopes",
     "script_add_args": "_script",
@@ -152,12 +173,17 @@ def save(
 
 
 def set_sinks(*sinks: Any, default_blueprint: Any = None, recording: RecordingStream | None = None) -> None:
-    """Replace the recording's sinks: ``FileSink(path)``, or nothing for rows that wait for the next sink.
+    """Replace the recording's sinks: one or more ``FileSink(path)``, or nothing for rows that wait for the next sink.
 
     Raises
     ------
     ValueError, RuntimeError
-        Equal sinks; something that is no sink.
+        Equal sinks; something that is no sink; a file that cannot be created: then nothing has changed.
+
+    Notes
+    -----
+    The first file is the recording's log; up to four more are kept equal to it, byte for byte. A copy that cannot be written is
+    reported and tried again, and stops neither the log nor the program.
     """
     _attach.set_sinks(_stream_of(recording), sinks)
 

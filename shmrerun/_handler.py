@@ -28,6 +28,8 @@ class LoggingHandler(logging.Handler):
     In any process: a worker's records go where its parent's rows go. Errors go to ``logging``'s own ``handleError``.
     """
 
+    LVL2NAME = _LEVELS
+
     def __init__(self, path_prefix: str | None = None) -> None:
         super().__init__()
         self.path_prefix = path_prefix

@@ -160,6 +160,37 @@ def _convert(value: Any, kind: Any) -> pa.Array:
         raise ValueError(f"Cannot convert value {value} to arrow array of type {kind}. Inconsistent with previous type provided.") from None
 
 
+def _rows(key: Key, value: Any, *, drop: bool) -> pa.Array | None:
+    """Make an Arrow array of rows: nested data are lists, whose items are of the type that the descriptor has."""
+    import pyarrow as pa
+
+    from shmrerun._arrow import parse_type, type_text
+
+    nested = isinstance(value, list | tuple) and value and hasattr(value[0], "__len__")
+    if not nested or isinstance(value[0], str | bytes | dict):
+        return _infer(key, value, drop=drop)
+    made = _convert(value, None)
+    if pa.types.is_list(made.type):
+        text = _types.setdefault(key, type_text(made.type.value_type))
+        if text != type_text(made.type.value_type):
+            made = made.cast(pa.list_(parse_type(text)))
+    return made
+
+
+def _rows_cell(key: Key, value: Any, *, drop: bool) -> tuple[Column, Parts] | None:
+    """Do as :func:`_cell` does with the values of a column."""
+    try:
+        made = _rows(key, value, drop=drop)
+    except Exception as error:
+        report(f"Converting data for '{key[0]}'", error)
+        return None
+    if made is None:
+        return None
+    from shmrerun._arrow import parts_of, type_text
+
+    return Column(*key, type_text(made.type)), parts_of(made)
+
+
 def _column(key: Key, value: Any, *, drop: bool) -> ComponentColumn | None:
     """Rows of one component: a value a row, or a list a row where the data are nested."""
     try:
@@ -167,11 +198,7 @@ def _column(key: Key, value: Any, *, drop: bool) -> ComponentColumn | None:
 
         from shmrerun._arrow import parse_type, parts_of, type_text
 
-        nested = isinstance(value, list | tuple) and value and hasattr(value[0], "__len__")
-        if nested and not isinstance(value[0], str | bytes | dict):
-            made = _convert(value, None)
-        else:
-            made = _infer(key, value, drop=drop)
+        made = _rows(key, value, drop=drop)
         if made is None:
             return None
         offsets = None
@@ -202,13 +229,25 @@ class AnyBatchValue:
         One value, or an iterable of them.
     drop_untyped_nones : bool
         Whether None and empty values of a type not yet known are dropped in silence.
+    expect_column : bool
+        Whether the values are rows of a column: nested ones are lists of the remembered type, one a row.
     """
 
     __slots__ = ("_cell", "_descriptor")
 
-    def __init__(self, descriptor: str | ComponentDescriptor, value: Any, drop_untyped_nones: bool = True) -> None:
+    def __init__(
+        self,
+        descriptor: str | ComponentDescriptor,
+        value: Any,
+        *,
+        drop_untyped_nones: bool = True,
+        expect_column: bool = False,
+    ) -> None:
         self._descriptor = ComponentDescriptor(descriptor) if isinstance(descriptor, str) else descriptor
-        self._cell = _cell(_key(self._descriptor), value, drop=drop_untyped_nones)
+        if expect_column:
+            self._cell = _rows_cell(_key(self._descriptor), value, drop=drop_untyped_nones)
+        else:
+            self._cell = _cell(_key(self._descriptor), value, drop=drop_untyped_nones)
 
     def is_valid(self) -> bool:
         """Tell whether there is something to log."""
@@ -281,11 +320,6 @@ class _Values(OwnRow):
         """Return the components that there are."""
         return [FieldBatch(column, parts).described() for column, parts in self._cells()]
 
-    def with_component_from_data(self, descriptor: str, value: Any, *, drop_untyped_nones: bool = True) -> Self:
-        """Add a component by its name; return self."""
-        self._add(self._named(self._archetype, descriptor), value, drop=drop_untyped_nones)
-        return self
-
     def with_component_override(self, field: str, component_type: str, value: Any, *, drop_untyped_nones: bool = True) -> Self:
         """Add a component that has a component type; return self."""
         self._add(self._named(self._archetype, field, component_type), value, drop=drop_untyped_nones)
@@ -318,6 +352,11 @@ class AnyValues(_Values):
     def __init__(self, drop_untyped_nones: bool = True, **kwargs: Any) -> None:
         super().__init__()
         self._add_all(kwargs, drop_untyped_nones)
+
+    def with_component_from_data(self, descriptor: str, value: Any, *, drop_untyped_nones: bool = True) -> Self:
+        """Add a component by its name; return self."""
+        self._add(self._named(None, descriptor), value, drop=drop_untyped_nones)
+        return self
 
     @property
     def component_batches(self) -> list[DescribedComponentBatch]:
@@ -353,6 +392,11 @@ class DynamicArchetype(_Values):
             return
         self._archetype = archetype
         self._add_all(components or {}, drop_untyped_nones)
+
+    def with_component_from_data(self, field: str, value: Any, *, drop_untyped_nones: bool = True) -> Self:
+        """Add a component by the name of its field; return self."""
+        self._add(self._named(self._archetype, field), value, drop=drop_untyped_nones)
+        return self
 
     @classmethod
     def columns(cls, archetype: str, drop_untyped_nones: bool = True, components: Mapping[str, Any] | None = None) -> ComponentColumnList:

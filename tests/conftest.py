@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+
 import helpers
+import hypothesis
 import pytest
 from helpers import describe, is_gone, processes, stacks
 
 from shmrerun.testing import Leftovers, leftovers, trees, wait_until
 
 FINISH_SECONDS = 10.0
+
+# The same examples in every run; HYPOTHESIS_PROFILE=search looks for new ones.
+hypothesis.settings.register_profile("suite", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("search", max_examples=1000, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 
 def _sockets():

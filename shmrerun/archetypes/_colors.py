@@ -6,18 +6,18 @@ Source: rules observed on rerun-sdk 0.41.0.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from shmrerun.archetypes._buffers import pack_u32, span
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     Parts = tuple[Any, ...]
 
-_SIZES, _INTS = {3, 4}, {int}
+_SIZES, _INTS, _PLAIN = {3, 4}, {int}, {int, bool}
 
 
 def colors(value: Any) -> Parts:
@@ -37,20 +37,18 @@ def colors(value: Any) -> Parts:
 
     if hasattr(value, "rgba"):
         return 1, None, _packed_int(int(value.rgba))
-    if isinstance(value, int | np.uint32):
+    if isinstance(value, int):
         return 1, None, _packed_int(int(value))
-    if isinstance(value, np.ndarray):
-        return _packed(_color_array(value))
-    if not isinstance(value, Sequence):
-        value = list(value)
     try:
-        whole = np.asarray(value)
-    except ValueError:  # rows of different lengths
-        whole = None
-    if whole is not None and whole.dtype.kind in "iufb" and whole.size:
-        return _packed(_color_array(whole))
-    packed = [packed_color(item) for item in value]
-    return len(packed), None, array("I", packed).tobytes()
+        found = _color_array(np.asarray(value))
+    except (IndexError, TypeError, ValueError):  # rows of different lengths, other things among them, sizes that are no colours
+        items = list(value)
+        try:
+            packed = [packed_color(items)]  # four numbers in two rows, say
+        except (IndexError, TypeError, ValueError):
+            packed = [packed_color(item) for item in items]
+        return len(packed), None, array("I", packed).tobytes()
+    return found.size, None, span(found)
 
 
 def _of_ints(value: Sequence[Any]) -> Parts | None:
@@ -64,7 +62,7 @@ def _of_ints(value: Sequence[Any]) -> Parts | None:
         except (TypeError, ValueError):
             return None
         return len(rows), None, b"".join([row[::-1] if len(row) == 4 else (row + b"\xff")[::-1] for row in rows])
-    if 3 <= len(value) <= 4:
+    if 3 <= len(value) <= 4 and set(map(type, value)) <= _PLAIN:
         try:
             rgba = bytes(value)
         except (TypeError, ValueError):
@@ -79,13 +77,16 @@ def _of_ints(value: Sequence[Any]) -> Parts | None:
 
 
 def packed_color(value: Any) -> int:
-    """Convert one colour to 0xRRGGBBAA; sequences that are not of length 3 or 4 are a ValueError."""
+    """Convert one colour to 0xRRGGBBAA; sequences that are not of 3 or 4 numbers are a ValueError."""
     if hasattr(value, "rgba"):
         return int(value.rgba)
     if hasattr(value, "__len__"):
-        if len(value) not in (3, 4):
-            raise ValueError(f"expected sequence of length of 3 or 4, received {len(value)}")
-        return int.from_bytes(colors(value)[2][:4], "little")
+        import numpy as np
+
+        row = np.asarray(value).reshape(1, -1)
+        if row.size not in (3, 4) and not isinstance(value, np.ndarray):
+            raise ValueError(f"expected sequence of length of 3 or 4, received {row.size}")
+        return int(_of_rows(row)[0])
     return int(value)
 
 
@@ -97,39 +98,47 @@ def _packed_int(value: int) -> bytes:
     return pack_u32(value)
 
 
-def _packed(values: Any) -> Parts:
-    return values.size, None, span(values)
-
-
 def _color_array(values: Any) -> Any:
-    """Packed uint32 colours of an array of numbers."""
+    """Packed uint32 colours of an array of numbers, whose dimensions of size 1 do not count.
+
+    Raises
+    ------
+    IndexError, TypeError, ValueError
+        These are no colours as a whole; each item may be one.
+    """
     import numpy as np
 
-    if values.dtype == np.uint32:
-        return values
     kind = values.dtype.kind
-    shape = values.shape
-    rows = values.reshape(-1, shape[-1]) if len(shape) > 1 and shape[-1] in (3, 4) and kind in "iufb" else None
-    if rows is None and (values.size == 3 or (values.size and values.size % 4 == 0)):
-        if values.size <= 4:
-            rows = values.reshape(1, -1)
-        elif kind == "f" or values.dtype == np.uint8:
-            rows = values.reshape(-1, 4)
-    if rows is None:
-        return values.astype(np.uint32)
-    if kind == "f":
-        rows = np.round(rows * 255.0).astype(np.int64).astype(np.uint8)
-    elif values.dtype != np.uint8:
-        if rows.size and int(rows.max()) > 255:
-            if len(rows) == 1:
-                from shmrerun.errors import warn
+    if kind not in "iufb":
+        raise TypeError(f"dtype {values.dtype} is no number")
+    values = values.squeeze()
+    if values.dtype == np.uint32 or not values.size:
+        return values.reshape(-1).astype(np.uint32, copy=False)
+    if values.ndim > 1:
+        return _of_rows(values)
+    if values.dtype == np.uint8 or kind == "f":
+        return _of_rows(values.reshape(-1, 4) if values.size > 4 else values.reshape(1, -1))
+    if values.size not in (3, 4):
+        return values.astype(np.uint32).reshape(-1)
+    if int(values.max()) < 256:
+        return _of_rows(values.reshape(1, -1))
+    from shmrerun.errors import warn
 
-                warn(
-                    f"Ambiguous input for colors of length {rows.size}. If using 0xRRGGBBAA values, please wrap as "
-                    "np.array with dtype=np.uint32"
-                )
-            return values.astype(np.uint32)
-        rows = rows.astype(np.uint8)
+    warn(
+        f"Ambiguous input for colors of length {values.size}. If using 0xRRGGBBAA values, please wrap as np.array with dtype=np.uint32",
+    )
+    return values.astype(np.uint32)
+
+
+def _of_rows(rows: Any) -> Any:
+    """Packed colours of an array of shape (..., 3) or (..., 4): fractions if they are floats, else bytes."""
+    import numpy as np
+
+    if rows.shape[-1] not in (3, 4):
+        raise IndexError(f"a colour has 3 or 4 numbers, got {rows.shape[-1]}")
+    rows = rows.reshape(-1, rows.shape[-1])
+    if rows.dtype.kind == "f":
+        rows = np.round(rows * 255.0).astype(np.int64)
     packed = np.empty(len(rows), "<u4")
     abgr = packed.view(np.uint8).reshape(-1, 4)
     if rows.shape[1] == 3:

@@ -149,9 +149,12 @@ def time_ints(value: Any) -> Parts:
     """Convert times: ints, TimeInt objects, NumPy times (cast to their number), or sequences of them."""
     if type(value) is int:
         return 1, None, _int64s((value,))
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return len(value), None, _int64s([_time_int(item) for item in value])
     np = sys.modules.get("numpy")
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        if not any(hasattr(item, "__len__") for item in value):
+            return len(value), None, _int64s([_time_int(item) for item in value])
+        value = as_numpy(value, "int64")
+        np = sys.modules["numpy"]
     if np is not None and isinstance(value, np.ndarray):
         values = value.reshape(-1).astype(np.int64)
         return values.size, None, span(values)
@@ -202,7 +205,7 @@ def enums(name: str) -> Converter:
     pack = Struct("<I" if arrow_of(f"enum:{name}") == "uint32" else "B").pack
 
     def convert(value: Any) -> Parts:
-        if isinstance(value, str | int) or not isinstance(value, Sequence):
+        if isinstance(value, str | int | members):
             value = (value,)
         codes = [pack(auto(getattr(item, "value", item)).value) for item in value]
         return len(codes), None, b"".join(codes)
@@ -277,12 +280,18 @@ def blobs(value: Any) -> Parts:
 
     if hasattr(value, "read"):
         value = value.read()
-    if isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.ndim == 2:
-        return (*_list_head([value.shape[1]] * len(value)), value.size, None, span(value))
-    if isinstance(value, list | tuple) and value and not isinstance(value[0], int | np.integer):
+    if type(value) in (bool, int, float, complex):
+        raise TypeError(f"a blob is bytes or an array, got {value!r}")
+    if isinstance(value, np.ndarray) and value.ndim != 1:
+        if value.ndim == 0:
+            raise TypeError("a blob is bytes or an array with dimensions, not a single number")
+        if not len(value):
+            return 0, None, ZERO_OFFSET, 0, None, b""
+        return (*_list_head([value[0].size] * len(value)), value.size, None, span(as_numpy(value, "uint8")))
+    if isinstance(value, list | tuple) and value:
         rows = [one_blob(item) for item in value]
         return (*_list_head([len(row) for row in rows]), sum(map(len, rows)), None, b"".join(rows))
-    if isinstance(value, list | tuple) and not value:
+    if (isinstance(value, list | tuple) and not value) or (isinstance(value, np.ndarray) and not value.size):
         return 0, None, ZERO_OFFSET, 0, None, b""
     raw = one_blob(value)
     return 1, None, pack_offsets(0, len(raw)), len(raw), None, raw

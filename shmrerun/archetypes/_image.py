@@ -5,10 +5,12 @@ Source: rules and messages observed on rerun-sdk 0.41.0.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from shmrerun.archetypes._buffers import as_numpy, pack_offsets, pack_u32, view
 from shmrerun.components import enum_class
+from shmrerun.components._table import ENUMS
 from shmrerun.errors import warn
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ _CHANNELS = {"L": 1, "RGB": 3, "RGBA": 4, "BGR": 3, "BGRA": 4}
 _DATATYPES = {  # NumPy dtype without byte order: ChannelDatatype
     "u1": 6, "i1": 7, "u2": 8, "i2": 9, "u4": 10, "i4": 11, "u8": 12, "i8": 13, "f2": 33, "f4": 34, "f8": 35,
 }  # fmt: skip
-_DEFAULT_MODELS = {1: "L", 3: "RGB", 4: "RGBA"}
+_DEFAULT_MODELS = {channels: ENUMS["ColorModel"][name] for channels, name in ((1, "L"), (3, "RGB"), (4, "RGBA"))}
 
 
 def image(
@@ -251,22 +253,21 @@ def _format_of_array(self: Archetype, image: Any, color_model: Any, width: Any, 
 
 def _model(color_model: Any, channels: int) -> int | None:
     """Wire value of the colour model, checked against the number of channels."""
-    models = enum_class("ColorModel")
     if color_model is None:
-        name = _DEFAULT_MODELS.get(channels)
-        if name is None:
+        model = _DEFAULT_MODELS.get(channels)
+        if model is None:
             warn(f"Expected 1, 3, or 4 channels; got {channels}")
-            return None
-        return int(models[name].value)
+        return model
     given = getattr(color_model, "name", color_model)
     expected = _CHANNELS.get(str(given).upper())
     if expected is None:
         warn(f"Unknown ColorModel: '{given}'")
     elif expected != channels:
         warn(f"Expected {expected} channels for {given}; got {channels} channels")
-    return int(models.auto(given).value)
+    return int(enum_class("ColorModel").auto(given).value)
 
 
+@lru_cache(64)
 def _format(width: int, height: int, *codes: int | None) -> tuple[Any, ...]:
     """Parts of one ImageFormat: pixel format, colour model and channel datatype are null where None."""
     parts: tuple[Any, ...] = (1, None, 1, None, pack_u32(width), 1, None, pack_u32(height))

@@ -99,6 +99,8 @@ def _read(raw: bytes) -> NDArray[Any]:
             for traf in _all(raw, box, b"traf"):
                 found, end = _fragment_times(raw, traf, track.number, defaults, end)
                 times.append(found)
+                if sum(map(len, times)) > len(raw):  # no frame has less than a byte
+                    raise RuntimeError(f"Cannot read the frames of this video: more frames than its {len(raw)} bytes can hold")
     return _nanos(np.concatenate(times), track.timescale)
 
 
@@ -171,7 +173,7 @@ def _pairs(raw: bytes, box: _Box | None) -> NDArray[Any]:
         return np.empty((0, 2), np.int64)
     count = _u32(raw, box.start + 4)[0]
     if box.start + 8 + count * 8 > box.end:
-        raise RuntimeError(f"Cannot read the frames of this video: a table of {count} entries does not fit into {box.end - box.start} bytes")
+        raise RuntimeError(f"Cannot read the frames of this video: {count} entries do not fit into a table of {box.end - box.start} bytes")
     return np.frombuffer(raw, ">u4", count * 2, box.start + 8).reshape(count, 2).astype(np.int64)
 
 
@@ -198,13 +200,15 @@ def _table_times(raw: bytes, table: _Box) -> NDArray[Any]:
     import numpy as np
 
     lengths = _repeated(_pairs(raw, _find(raw, table, b"stts")), len(raw))
-    times = np.cumsum(lengths) - lengths
+    times: NDArray[Any] = np.cumsum(lengths) - lengths
     shifts = _repeated(_pairs(raw, _find(raw, table, b"ctts")), len(raw))
     # 32 bits; version 1 means them signed, and writers of version 0 do too
     shifts = shifts.astype(np.uint32).astype(np.int32).astype(np.int64)
     count = min(len(shifts), len(times))
     times[:count] += shifts[:count]
-    return times - times.min() if times.size else times
+    if times.size:
+        times -= times.min()
+    return times
 
 
 def _defaults(raw: bytes, moov: _Box, number: int) -> int:
@@ -250,4 +254,5 @@ def _nanos(times: NDArray[Any], timescale: int) -> NDArray[Any]:
     import numpy as np
 
     whole, rest = np.divmod(np.sort(times), timescale)
-    return whole * _NANOS + (rest * _NANOS + timescale // 2) // timescale  # type: ignore[no-any-return]
+    found: NDArray[Any] = whole * _NANOS + (rest * _NANOS + timescale // 2) // timescale
+    return found

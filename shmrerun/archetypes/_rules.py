@@ -331,7 +331,7 @@ def video_time(timestamp: Any, seconds: Any, nanoseconds: Any) -> Any:
             raise ValueError("Cannot specify both `timestamp` and `seconds`/`nanoseconds`.")
         if isinstance(timestamp, float):
             warn("Timestamp can't be specified as a float, use `seconds` instead.")
-            return int(timestamp)
+            return [timestamp]
         return timestamp
     if type(nanoseconds) is int and seconds is None:
         return nanoseconds

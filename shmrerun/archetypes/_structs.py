@@ -49,25 +49,26 @@ def strips(size: int, dtype: str = "float32", name: str = "Vec") -> Converter:
             value = value._value
         if hasattr(value, "detach") or (hasattr(value, "__array__") and not isinstance(value, list | tuple)):
             value = as_numpy(value)
-            if value.ndim == 1:
+            if value.ndim and not len(value):
+                return empty
+            if value.ndim < 2:
                 raise TypeError(f"object of type 'numpy.{value.dtype}' has no len()")
             if value.ndim == 2:
-                return columns([one(value)]) if len(value) else empty
-            return columns([one(item) for item in value])
+                return columns([one(value)])
+            return columns([one(item) if len(item) else points.empty for item in value])
         if not hasattr(value, "__len__"):
             raise TypeError(f"expected a sequence of points or of strips, got {type(value).__name__}")
         if not len(value):
             return empty
         if _is_point(value[0]):  # one strip
-            for point in value:
-                if len(point) != size:
-                    raise ValueError(
-                        f"Expected a sequence of sequences of {size}D vectors, but the inner sequence length was not equal to 2."
-                    )
+            if len(value[0]) != size:
+                raise ValueError(
+                    f"Expected a sequence of sequences of {size}D vectors, but the inner sequence length was not equal to {size}."
+                )
             return columns([one(value)])
         for item in value:
-            shape = getattr(item, "shape", None)
-            if shape is not None and not (len(shape) == 2 and shape[1] == size):
+            shape = getattr(item, "shape", None)  # numbers of NumPy have one as well
+            if shape is not None and hasattr(item, "__len__") and not (len(shape) == 2 and shape[1] == size):
                 raise ValueError(f"Expected a sequence of {size}D vectors, instead got array with shape {tuple(shape)}.")
         return columns([one(item._value if hasattr(item, "_value") else item) for item in value])
 
@@ -137,12 +138,12 @@ def matrices(size: int) -> Converter:
 
         if hasattr(value, "flat_columns"):
             return value._parts()  # type: ignore[no-any-return]
+        if len(value) == 0:
+            return empty
         if isinstance(value, list | tuple) and any(hasattr(item, "flat_columns") for item in value):
             value = [np.asarray(item) if hasattr(item, "flat_columns") else _square(item, size) for item in value]
         values = as_numpy(value, np.float32)
-        if values.ndim < 3 and values.size != size * size and not (values.ndim == 2 and values.shape[1] == size * size):
-            if not values.size:
-                return empty
+        if values.size != size * size and (values.ndim < 2 or not values.size or values[0].size != size * size):
             values.reshape(size, size)  # raises, and says what was wrong
         values = values.reshape(-1, size, size).transpose(0, 2, 1)
         return len(values), None, values.size, None, span(values)
@@ -213,7 +214,7 @@ def harmonics(value: Any) -> Parts:
         value = value.coefficients
     values = as_numpy(value, np.float16)
     shape = values.shape
-    fits = shape[-2:] == (15, 3) or (len(shape) and (shape[-1] == _COEFFICIENTS or values.size == 0))
+    fits = shape[-2:] == (15, 3) or (len(shape) and (shape[-1] == _COEFFICIENTS or shape == (0,)))
     if not fits and not (len(shape) == 1 and values.size % _COEFFICIENTS == 0):
         raise ValueError(
             "Expected spherical harmonics coefficients of shape (\u2026, 15, 3) or (\u2026, 45), coefficient-major. "
@@ -364,8 +365,12 @@ def video_times(value: Any) -> Parts:
         return 1, None, value.to_bytes(8, "little", signed=True)
     import numpy as np
 
-    values = as_numpy(value).astype(np.int64) if not isinstance(value, list | tuple) else None
-    if values is None:
+    if not isinstance(value, list | tuple):
+        number = not getattr(value, "shape", ()) and not isinstance(value, np.datetime64 | np.timedelta64)
+        values = np.array([int(value)], np.int64) if number else as_numpy(value).astype(np.int64)
+    elif any(hasattr(item, "__len__") for item in value):
+        values = np.asarray(value, np.int64)
+    else:
         values = np.array([int(item) for item in value], np.int64)
     return values.size, None, span(values)
 
@@ -445,7 +450,7 @@ def make(name: str) -> Converter:
     simple = _SIMPLE.get(name)
     if simple is not None:
         convert, empty, width, kinds = simple
-        quick = {list: _text_pairs} if name == "pair" else dict.fromkeys(kinds, convert)
+        quick: Quick = {list: _text_pairs} if name == "pair" else dict.fromkeys(kinds, convert)
         return Converter(convert, empty, width, quick)
     builder = _BUILDERS.get(name)
     return builder() if builder is not None else _generic(name)

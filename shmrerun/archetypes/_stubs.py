@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import sys
 from typing import TYPE_CHECKING
 
-from shmrerun import components
+from shmrerun import components, encodings
 from shmrerun.archetypes._table import ROWS
 from shmrerun.components._base import TextValue, VectorValue, generic_base
 from shmrerun.components._shapes import view_constants
@@ -88,7 +89,7 @@ _METHODS = {  # signatures of further methods
     "compress_image": "def compress(self, jpeg_quality: int = 95) -> EncodedImage | Image: ...",
     "flat": "@staticmethod\n    def flat() -> Clear: ...",
     "image_format": "def image_format(self) -> encodings.ImageFormat: ...",
-    "read_frame_timestamps_nanos": "def read_frame_timestamps_nanos(self) -> NDArray[np.int64]: ...",
+    "read_frame_timestamps_nanos": "def read_frame_timestamps_nanos(self) -> NDArray[Any]: ...",
     "recursive": "@staticmethod\n    def recursive() -> Clear: ...",
 }
 
@@ -212,6 +213,23 @@ def _value_class(name: str, bases: Iterable[str], converter: str, field: str) ->
     return [f"class {name}({', '.join(bases)}):", *body, ""]
 
 
+def _likes(name: str, converter: str) -> list[str]:
+    """Lines of the aliases of what parameters take: one value, and several."""
+    if converter.startswith("enum:"):
+        texts = sorted({text for member in ENUMS[name] for text in (member, member.lower())})
+        one = f"{name} | Literal[{', '.join(json.dumps(text) for text in texts)}] | int"
+        return [f"{name}Like: TypeAlias = {one}", f"{name}ArrayLike: TypeAlias = {name}Like | Sequence[{name}Like]"]
+    if _TYPES.get(converter) == "ArrayLike" or converter in ("color", "quaternion", "uuid", "time", "video_time", "view"):
+        one, several = f"{name} | ArrayLike", "ArrayLike"
+    elif converter == "text":
+        one, several = f"{name} | str", "NDArray[Any]"
+    elif converter == "blob":
+        one, several = f"{name} | bytes | bytearray | memoryview | IO[bytes] | ArrayLike", "ArrayLike"
+    else:
+        one, several = f"{name} | Any", "Any"
+    return [f"{name}Like: TypeAlias = {one}", f"{name}ArrayLike: TypeAlias = {name}Like | Sequence[{name}Like] | {several}"]
+
+
 def encodings_stub() -> str:
     """Return the stub of :mod:`shmrerun.encodings`."""
     written = components._WRITTEN
@@ -221,7 +239,8 @@ def encodings_stub() -> str:
     bases = {generic_base(converter).__name__ for converter, field in ENCODINGS.values() if field}
     names = [*ENCODINGS, *ENCODED_ENUMS]
     lines = [
-        "from typing import IO, Any, Self",
+        "from collections.abc import Sequence",
+        "from typing import IO, Any, Literal, Self, TypeAlias",
         "",
         "from numpy.typing import ArrayLike, NDArray",
         "",
@@ -240,20 +259,23 @@ def encodings_stub() -> str:
             lines += _value_class(name, [generic_base(converter).__name__], converter, field)
     for name in sorted(names):
         lines += [f"class {name}Batch(ComponentBatch): ..."]
-    listed = sorted([*names, *(f"{name}Batch" for name in names)])
-    return _FIRST.format("A002, PYI052") + "\n".join([*lines, "", "__all__ = [", *(f'    "{name}",' for name in listed), "]"]) + "\n"
+    for name in sorted(names):
+        lines += _likes(name, ENCODINGS[name][0] if name in ENCODINGS else f"enum:{name}")
+    listed = sorted(encodings.__all__)
+    return _FIRST.format("A002, E501, PYI052") + "\n".join([*lines, "", "__all__ = [", *(f'    "{name}",' for name in listed), "]"]) + "\n"
 
 
 def components_stub() -> str:
     """Return the stub of :mod:`shmrerun.components`."""
     both = [*ENCODINGS, *ENCODED_ENUMS]
     lines = [
-        "from typing import IO, Any, ClassVar, Self",
+        "from collections.abc import Sequence",
+        "from typing import IO, Any, ClassVar, Literal, Self, TypeAlias",
         "",
         "from numpy.typing import ArrayLike, NDArray",
         "",
         "from shmrerun import encodings",
-        "from shmrerun.components import _annotations, _media, _shapes, _times",
+        "from shmrerun.components import _annotations, _likes, _media, _shapes, _times",
         "from shmrerun.components._base import AnyValue, Component, ComponentBatch",
         "from shmrerun.components._enums import EnumBase as EnumBase",
         "from shmrerun.components._enums import enum_class as enum_class",
@@ -262,6 +284,7 @@ def components_stub() -> str:
         "_WRITTEN: dict[str, str]",
         "_MIXINS: dict[str, str]",
         "_ONLY_FIELDS: dict[str, str]",
+        "_OWN_LIKES: frozenset[str]",
         "",
         "def encoding_class(name: str) -> Any: ...",
         "def component_class(name: str) -> Any: ...",
@@ -282,7 +305,8 @@ def components_stub() -> str:
         else:
             lines += [f"class {name}({', '.join(bases)}): ..."]
     lines += [f"class {name}Batch(ComponentBatch): ..." for name in sorted(COMPONENTS)]
-    return _FIRST.format("F401, I001, PYI052") + "\n".join(lines) + "\n"
+    lines += [line for name in sorted(components._OWN_LIKES) for line in _likes(name, COMPONENTS[name][1])]
+    return _FIRST.format("E501, F401, I001, PYI052") + "\n".join(lines) + "\n"
 
 
 def _constants(name: str) -> list[str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shmrerun.components import _likes
 from shmrerun.components._enums import EnumBase as EnumBase
 from shmrerun.components._enums import enum_class
 from shmrerun.components._table import COMPONENTS, ENCODED_ENUMS, ENCODINGS, ENUMS, arrow_of
@@ -18,7 +19,6 @@ from shmrerun.components._table import COMPONENTS, ENCODED_ENUMS, ENCODINGS, ENU
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = sorted([*COMPONENTS, *(f"{name}Batch" for name in COMPONENTS), "EnumBase", "enum_class"])  # noqa: PLE0605
 
 _WRITTEN = {  # encodings that are written out, with their modules
     **dict.fromkeys(
@@ -57,6 +57,12 @@ _ONLY_FIELDS = {  # fields of components without an encoding
     "KeyValuePairs": "pairs", "LineStrip2D": "points", "LineStrip3D": "points",
 }  # fmt: skip
 
+_OWN_LIKES = frozenset((*_ONLY_FIELDS, *(name for name in COMPONENTS if name in ENUMS)))  # others are aliases of encodings
+
+__all__ = sorted(  # noqa: PLE0605  the table is the list
+    [*COMPONENTS, *(f"{name}Batch" for name in COMPONENTS), *_likes.names_of(_OWN_LIKES), "EnumBase", "enum_class"]
+)
+
 _encodings: dict[str, Any] = {}
 _components: dict[str, Any] = {}
 _batches: dict[str, Any] = {}
@@ -92,7 +98,7 @@ def encoding_class(name: str) -> Any:
                 from shmrerun.components._base import generic_encoding
 
                 found = generic_encoding(name, converter, field)
-            if name in _FINISH:
+            if name in _FINISH and name not in _MIXINS:  # else the component alone has them
                 _find(_FINISH[name])(found)
             _fast(converter, found)
         found = _encodings.setdefault(name, found)
@@ -162,7 +168,9 @@ def __getattr__(name: str) -> Any:
     elif plain != name and plain in COMPONENTS:
         found = batch_class(plain)
     else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = _likes.alias(name, _OWN_LIKES, component_class)
+        if found is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return globals().setdefault(name, found)
 
 

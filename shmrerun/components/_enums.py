@@ -27,8 +27,8 @@ class EnumBase(Enum):
         """
         if isinstance(value, cls):
             return value
-        if isinstance(value, int):
-            return cls(value)
+        if hasattr(value, "__index__"):
+            return cls(int(value))
         name = str(value)
         found = cls.__members__.get(name)
         if found is None:

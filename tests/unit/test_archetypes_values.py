@@ -376,3 +376,55 @@ def test_batches_of_users_need_an_array():
     own = type("OwnBatch", (_batches.ComponentBatchMixin,), {})
     with pytest.raises(NotImplementedError, match="OwnBatch needs a method as_arrow_array"):
         own().as_arrow_array()
+
+
+# --- what single values can do -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("times", [[1.2345], [1.5e-9, 2.5e-9], [1, 2], [], np.arange(3), np.array([[1.5], [2.0]])])
+@pytest.mark.parametrize("unit", ["seconds", "milliseconds", "nanoseconds"])
+def test_batches_of_video_times_equal_rerun(times, unit):
+    """Times of a video in any unit are cut to nanoseconds as rerun-sdk does."""
+    oracle = pytest.importorskip("rerun").components.VideoTimestamp
+    ours = getattr(components.VideoTimestamp, unit)(times)
+    assert ours.as_arrow_array().equals(getattr(oracle, unit)(np.ravel(times)).as_arrow_array())
+
+
+def test_a_single_video_time_is_a_batch_of_one():
+    """A bare number is one time (rerun-sdk 0.41 raises a TypeError)."""
+    assert components.VideoTimestamp.seconds(2).as_arrow_array().to_pylist() == [2_000_000_000]
+
+
+def test_planes_have_normal_and_distance():
+    """A plane gives its normal and distance, and the same plane at another distance."""
+    plane = components.Plane3D((1, 2, 3), 4)
+    assert plane.normal().tolist() == [1, 2, 3]
+    assert plane.distance() == 4
+    assert plane.with_distance(9).xyzd.tolist() == [1, 2, 3, 9]
+    assert plane.xyzd.tolist() == [1, 2, 3, 4]
+
+
+def test_colors_of_texts_are_the_same_in_all_processes():
+    """The colour of a text does not depend on the process, unlike Python's hash; it is opaque, and differs from text to text."""
+    assert int(components.Color.from_string("left arm")) == 0x768013FF
+    assert len({int(components.Color.from_string(str(number))) for number in range(50)}) > 40
+    assert int(components.Color.from_string("")) & 0xFF == 0xFF
+
+
+def test_paths_and_batches_have_the_members_of_rerun():
+    """An entity path has ``path``; ``strict`` of a batch wins over the process's mode."""
+    assert components.EntityPath("a/b").path == "a/b"
+    assert type(components.EntityPath("a/b").path) is str
+    with pytest.raises(ValueError, match="multiple of 3"):
+        components.Position3DBatch([1, 2], strict=True)
+    with pytest.warns(errors.RerunWarning, match="Position3DBatch"):
+        assert len(components.Position3DBatch([1, 2], strict=False)) == 0
+
+
+def test_rows_of_any_batch_values():
+    """With ``expect_column`` nested data are lists, one a row, of items of the type that is remembered."""
+    made = _values.AnyBatchValue("rows_of_any", [[1, 2], [3]], expect_column=True)
+    assert str(made.as_arrow_array().type) == "list<item: int64>"
+    again = _values.AnyBatchValue("rows_of_any", [[4.0]], expect_column=True)
+    assert str(again.as_arrow_array().type) == "list<item: int64>"
+    assert _values.AnyBatchValue("rows_of_any", 5).as_arrow_array().to_pylist() == [5]
