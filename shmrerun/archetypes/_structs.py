@@ -151,7 +151,12 @@ def matrices(size: int) -> Converter:
     def rows(value: Any) -> Parts:
         if type(value[0]) not in _PLAIN:  # matrices perhaps, which are turned already
             raise TypeError
-        flat = value if len(value) == size * size else [*chain.from_iterable(value)]
+        if len(value) == size * size:
+            flat = value
+        elif set(map(len, value)) == {size}:
+            flat = [*chain.from_iterable(value)]
+        else:
+            raise TypeError
         return 1, None, size * size, None, pack(*[flat[at] for at in order])
 
     def of_array(value: Any) -> Parts:
