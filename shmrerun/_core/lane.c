@@ -8,9 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
 #include "atomics.h"
 
@@ -18,35 +15,8 @@ static uint64_t pad8(uint64_t size) {
     return (size + 7u) & ~(uint64_t)7u;
 }
 
-/*
- * A large value goes past the caches: it is far from the ring's last lap anyway, and the caller's own data stay in them. The fence
- * makes it visible before what is stored next, as ordinary stores would be.
- */
-#define STREAM_FROM (256u * 1024u)
-static void copy_large(uint8_t *to, const uint8_t *data, uint64_t size) {
-#ifdef __SSE2__
-    uint64_t odd = (16 - (uintptr_t)to % 16) % 16;
-    memcpy(to, data, odd);
-    to += odd;
-    data += odd;
-    size -= odd;
-    for (; size >= 64; size -= 64, to += 64, data += 64) {
-        __m128i a = _mm_loadu_si128((const __m128i *)(const void *)data), b = _mm_loadu_si128((const __m128i *)(const void *)(data + 16)),
-                c = _mm_loadu_si128((const __m128i *)(const void *)(data + 32)),
-                d = _mm_loadu_si128((const __m128i *)(const void *)(data + 48));
-        _mm_stream_si128((__m128i *)(void *)to, a);
-        _mm_stream_si128((__m128i *)(void *)(to + 16), b);
-        _mm_stream_si128((__m128i *)(void *)(to + 32), c);
-        _mm_stream_si128((__m128i *)(void *)(to + 48), d);
-    }
-    _mm_sfence();
-#endif
-    memcpy(to, data, size);
-}
-
 static uint8_t *put(uint8_t *to, const void *data, uint64_t size) { /* memcpy may not be given NULL, not even for nothing */
-    if (size >= STREAM_FROM) copy_large(to, data, size);
-    else if (size) memcpy(to, data, size);
+    if (size) memcpy(to, data, size);
     return to + size;
 }
 

@@ -1,4 +1,4 @@
-"""Values that go past the caches, and pages that the reader of a lane allocates ahead of its producer."""
+"""Large values in a lane, and pages that the reader of a lane allocates ahead of its producer."""
 
 import os
 
