@@ -178,7 +178,7 @@ def set_sinks(*sinks: Any, default_blueprint: Any = None, recording: RecordingSt
     Raises
     ------
     ValueError, RuntimeError
-        Equal sinks; something that is no sink; a file that cannot be created: then nothing has changed.
+        Equal sinks; something that is no sink; a file that cannot be created: then the present sink goes on.
 
     Notes
     -----

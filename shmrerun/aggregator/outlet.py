@@ -157,14 +157,13 @@ class Outlet:
             if self.log is None:
                 raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
             copy = self._open(sink)
-            copy.follow(self.log)
         except OSError as error:
             self.host.set_sink_word(sink.slot, "error", error.errno or 1)
             self.host.set_sink_word(sink.slot, "state", L["SINK_FAILED"])
             return
         self.copies.append((sink, copy))
-        self.host.set_sink_word(sink.slot, "size", copy.size)
         self.host.set_sink_word(sink.slot, "state", L["SINK_ACTIVE"])
+        self.follow()  # without room for what there is it stays behind, as later
 
     @staticmethod
     def _only_buffers(sink: Sink) -> bool:

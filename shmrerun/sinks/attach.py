@@ -187,10 +187,11 @@ def save(stream: Stream | None, path: Any, *, write_footer: bool, copies: tuple[
     session = _settle(stream, session)
     opened: list[tuple[str, int, int]] = []
     try:
-        for sink in (FileSink(full, write_footer=write_footer), *copies):  # all of them before anything changes
+        # All of them before the sink changes, the log last: its file may be the present one, which is replaced now.
+        for sink in (*copies, FileSink(full, write_footer=write_footer)):
             name = os.path.abspath(sink.path)
             fd, flags = open_file(name, lambda: _files_of(session))
-            opened.append((name, fd, flags | (0 if sink.write_footer else L["SINK_NO_FOOTER"])))
+            opened.insert(0, (name, fd, flags | (0 if sink.write_footer else L["SINK_NO_FOOTER"])))
         _, fd, flags = opened[0]
         found = os.fstat(fd)
         for number, (name, descriptor, wanted) in enumerate(opened):

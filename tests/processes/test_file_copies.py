@@ -30,7 +30,6 @@ def test_two_files_are_equal(tmp_path, kill):
                 for worker in workers:
                     worker.start()
                 rr.get_global_data_recording().flush()
-                assert os.path.getsize("a.rrd") <= os.path.getsize("b.rrd") + 1_000_000
                 if sys.argv[1] == "True":
                     os.kill(aggregator_pid(own_tree()), signal.SIGKILL)
                 for worker in workers:
@@ -76,7 +75,8 @@ def test_a_copy_that_cannot_be_created_changes_nothing(tmp_path):
         import shmrerun as rr
         rr.init("copies")
         rr.save("present.rrd")
-        for bad in ((rr.FileSink("a.rrd"), rr.FileSink("/nowhere/b.rrd")), (rr.FileSink("a.rrd"), rr.FileSink("./a.rrd"))):
+        for first, second in (("a.rrd", "/nowhere/b.rrd"), ("present.rrd", "/nowhere/b.rrd"), ("a.rrd", "./a.rrd")):
+            bad = (rr.FileSink(first), rr.FileSink(second))
             try:
                 rr.set_sinks(*bad)
             except (RuntimeError, ValueError) as error:
