@@ -64,16 +64,16 @@ def _quick(value: Any) -> tuple[str, Parts] | None:
     return None
 
 
-def _cell(key: Key, value: Any, *, drop: bool) -> tuple[Column, Parts] | None:
-    """Column and parts of one value; None: nothing to log. An error is a warning, and nothing to log, unless strict."""
+def _cell(key: Key, value: Any, *, drop: bool, rows: bool = False) -> tuple[Column, Parts] | None:
+    """Column and parts of one value, or of the rows of a column; None: nothing to log. An error is that and a warning, unless strict."""
     try:
         known = _types.get(key)
-        quick = _quick(value)
+        quick = None if rows else _quick(value)
         if quick is not None and (known is None or known == quick[0]):
             arrow, parts = quick
             _types[key] = arrow
             return Column(*key, arrow), parts
-        made = _infer(key, value, drop=drop)
+        made = _rows(key, value, drop=drop) if rows else _infer(key, value, drop=drop)
     except Exception as error:
         report(f"Converting data for '{key[0]}'", error)
         return None
@@ -177,20 +177,6 @@ def _rows(key: Key, value: Any, *, drop: bool) -> pa.Array | None:
     return made
 
 
-def _rows_cell(key: Key, value: Any, *, drop: bool) -> tuple[Column, Parts] | None:
-    """Do as :func:`_cell` does with the values of a column."""
-    try:
-        made = _rows(key, value, drop=drop)
-    except Exception as error:
-        report(f"Converting data for '{key[0]}'", error)
-        return None
-    if made is None:
-        return None
-    from shmrerun._arrow import parts_of, type_text
-
-    return Column(*key, type_text(made.type)), parts_of(made)
-
-
 def _column(key: Key, value: Any, *, drop: bool) -> ComponentColumn | None:
     """Rows of one component: a value a row, or a list a row where the data are nested."""
     try:
@@ -244,10 +230,7 @@ class AnyBatchValue:
         expect_column: bool = False,
     ) -> None:
         self._descriptor = ComponentDescriptor(descriptor) if isinstance(descriptor, str) else descriptor
-        if expect_column:
-            self._cell = _rows_cell(_key(self._descriptor), value, drop=drop_untyped_nones)
-        else:
-            self._cell = _cell(_key(self._descriptor), value, drop=drop_untyped_nones)
+        self._cell = _cell(_key(self._descriptor), value, drop=drop_untyped_nones, rows=expect_column)
 
     def is_valid(self) -> bool:
         """Tell whether there is something to log."""
