@@ -123,10 +123,11 @@ def measure(library: str, case: str, directory: str) -> dict[str, Any]:
 
 
 def _aggregator_cpu_secs() -> float:
-    from shmrerun import _producer, _ring
+    from shmrerun import _core
+    from shmrerun.producer import process
 
-    [tree] = _producer.process().trees.values()
-    with open(f"/proc/{tree.segment.load(_ring.LAYOUT['tree.aggregator_pid'])}/stat", encoding="ascii") as file:
+    [tree] = process.process().trees.values()
+    with open(f"/proc/{tree.segment.load(_core.LAYOUT['tree.aggregator_pid'])}/stat", encoding="ascii") as file:
         fields = file.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

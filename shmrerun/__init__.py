@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shmrerun import _ring, _time
-from shmrerun._active import active_stream as _stream_of
-from shmrerun._path import escape_entity_path_part, new_entity_path
+from shmrerun import _core
 from shmrerun.errors import set_strict_mode, strict_mode
+from shmrerun.model import times
+from shmrerun.model.entity_paths import escape_entity_path_part, new_entity_path
+from shmrerun.producer import sinks as _attach
+from shmrerun.producer.active import active_stream as _stream_of
 from shmrerun.recording_stream import (
     RecordingStream,
     get_application_id,
@@ -24,13 +26,12 @@ from shmrerun.recording_stream import (
     set_global_data_recording,
     set_thread_local_data_recording,
 )
-from shmrerun.sinks import attach as _attach
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
 
-    from shmrerun.sinks.memory import BinaryStream, MemoryRecording
+    from shmrerun.producer.reading import BinaryStream, MemoryRecording
 
 __version__ = "0.1.0"
 
@@ -39,15 +40,15 @@ _WHERE = (
     "archetypes",
     "components",
     "encodings",
-    "_values",
-    "_batches",
+    "model.any_values",
+    "model.batches",
 )  # where names that stand nowhere else are looked for, in this order
 _LAZY: dict[str, str] = {  # name -> module that has it
-    "ChunkBatcherConfig": "_batching",
-    "LoggingHandler": "_handler",
+    "ChunkBatcherConfig": "producer.batcher_config",
+    "LoggingHandler": "integrations.logging_handler",
     "RotationAxisAngle": "encodings",  # not the component of that name
     "TensorData": "encodings",
-    "ComponentValueLike": "_constants",
+    "ComponentValueLike": "constants",
     **dict.fromkeys(
         (
             "AUTO_INDEX",
@@ -64,25 +65,25 @@ _LAZY: dict[str, str] = {  # name -> module that has it
             "SORBET_INDEX_NAME",
             "SORBET_IS_TABLE_INDEX",
         ),
-        "_constants",
+        "constants",
     ),
-    "recording_stream_generator_ctx": "_scopes",
-    "thread_local_stream": "_scopes",
-    "script_add_args": "_script",
-    "script_setup": "_script",
-    "script_teardown": "_script",
-    "install_as_rerun": "_alias",
-    "BinaryStream": "sinks.memory",
-    "MemoryRecording": "sinks.memory",
-    "FileSink": "sinks.attach",
-    "connect_grpc": "sinks.absent",
-    "serve_grpc": "sinks.absent",
-    "spawn": "sinks.absent",
-    "stdout": "sinks.absent",
+    "recording_stream_generator_ctx": "scopes",
+    "thread_local_stream": "scopes",
+    "script_add_args": "integrations.script",
+    "script_setup": "integrations.script",
+    "script_teardown": "integrations.script",
+    "install_as_rerun": "integrations.alias",
+    "BinaryStream": "producer.reading",
+    "MemoryRecording": "producer.reading",
+    "FileSink": "sinks",
+    "connect_grpc": "producer.absent",
+    "serve_grpc": "producer.absent",
+    "spawn": "producer.absent",
+    "stdout": "producer.absent",
 }
 
-log = _ring.log
-set_time = _ring.set_time
+log = _core.log
+set_time = _core.set_time
 
 
 def set_time_sequence(timeline: str, sequence: int, recording: RecordingStream | None = None) -> None:
@@ -93,31 +94,31 @@ def set_time_sequence(timeline: str, sequence: int, recording: RecordingStream |
 def set_time_seconds(timeline: str, seconds: float, recording: RecordingStream | None = None) -> None:
     """Set a timestamp in seconds since the epoch (the older form); fractions of a nanosecond are cut off."""
     stream = _stream_of(recording)
-    kind, value = _time.seconds_to_timestamp(timeline, seconds)
+    kind, value = times.seconds_to_timestamp(timeline, seconds)
     if stream is not None:
-        _ring.put_time(stream.key, timeline, kind, value)
+        _core.put_time(stream.key, timeline, kind, value)
 
 
 def set_time_nanos(timeline: str, nanos: int, recording: RecordingStream | None = None) -> None:
     """Set a timestamp in nanoseconds since the epoch (the older form)."""
     stream = _stream_of(recording)
-    kind, value = _time.nanos_to_timestamp(timeline, nanos)
+    kind, value = times.nanos_to_timestamp(timeline, nanos)
     if stream is not None:
-        _ring.put_time(stream.key, timeline, kind, value)
+        _core.put_time(stream.key, timeline, kind, value)
 
 
 def disable_timeline(timeline: str, recording: RecordingStream | None = None) -> None:
     """Forget the calling thread's time on a timeline; an unknown name is fine."""
     stream = _stream_of(recording)
     if stream is not None:
-        _ring.forget_time(stream.key, timeline)
+        _core.forget_time(stream.key, timeline)
 
 
 def reset_time(recording: RecordingStream | None = None) -> None:
     """Forget all of the calling thread's times in the recording."""
     stream = _stream_of(recording)
     if stream is not None:
-        _ring.reset_time(stream.key)
+        _core.reset_time(stream.key)
 
 
 def _with(recording: RecordingStream | None) -> RecordingStream | None:
@@ -252,25 +253,25 @@ def send_columns(
     -----
     One call is one record in shared memory and one chunk of the recording; safe when it returns.
     """
-    from shmrerun._columns import send_columns as send
+    from shmrerun.producer.columns import send_columns as send
 
     send(_stream_of(recording), entity_path, indexes, columns, strict)
 
 
 def rerun_shutdown() -> None:
     """Finish this process's sinks now, as its end would. Rows of others are never cut off."""
-    from shmrerun import _producer
+    from shmrerun.producer import process
 
-    for session in list(_producer.process().owned.values()):
+    for session in list(process.this_process().owned.values()):
         session.close_sink()
-    _producer.process().owned.clear()
+    process.this_process().owned.clear()
 
 
 def unregister_shutdown() -> None:
     """Do not wait for files at the end of the process; the aggregator finishes them all the same."""
-    from shmrerun import _producer
+    from shmrerun.producer import process
 
-    _producer.unhook_exit()
+    process.unhook_exit()
 
 
 def shutdown_at_exit(func: Any) -> Any:

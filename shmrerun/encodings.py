@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shmrerun.components import _likes, batch_class, encoding_class
-from shmrerun.components._table import ENCODED_ENUMS, ENCODINGS
+from shmrerun.model.tables.components import ENCODED_ENUMS, ENCODINGS
+from shmrerun.model.values import likes
+from shmrerun.model.values.factory import batch_class, encoding_class
 
 if TYPE_CHECKING:
     from typing import Any
 
 _NAMES = frozenset((*ENCODINGS, *ENCODED_ENUMS))
-__all__ = sorted([*_NAMES, *(f"{name}Batch" for name in _NAMES), *_likes.names_of(_NAMES)])  # noqa: PLE0605  the table is the list
+__all__ = sorted([*_NAMES, *(f"{name}Batch" for name in _NAMES), *likes.names_of(_NAMES)])  # noqa: PLE0605  the table is the list
 
 
 def __getattr__(name: str) -> Any:
@@ -24,7 +25,7 @@ def __getattr__(name: str) -> Any:
     elif plain != name and plain in _NAMES:
         found = batch_class(plain, encoding=True)
     else:
-        found = _likes.alias(name, _NAMES, encoding_class)
+        found = likes.alias(name, _NAMES, encoding_class)
         if found is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return globals().setdefault(name, found)

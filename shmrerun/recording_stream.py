@@ -10,21 +10,23 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from shmrerun import _active, _identity, _ring, _time, errors
-from shmrerun._active import active_stream
-from shmrerun._log import log_row
-from shmrerun._producer import Stream, is_inheriting, process
-from shmrerun._settings import batcher, environment_enabled, flag
-from shmrerun.sinks import attach
+from shmrerun import _core, errors
+from shmrerun.model import times
+from shmrerun.producer import active, identity
+from shmrerun.producer import sinks as sinking
+from shmrerun.producer.active import active_stream
+from shmrerun.producer.log import log_row
+from shmrerun.producer.process import Stream, is_inheriting, this_process
+from shmrerun.producer.settings import batcher, environment_enabled, flag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
     from uuid import UUID
 
-    from shmrerun.sinks.memory import BinaryStream, MemoryRecording
+    from shmrerun.producer.reading import BinaryStream, MemoryRecording
 
-L = _ring.LAYOUT
+L = _core.LAYOUT
 
 
 class _Entered(threading.local):
@@ -93,9 +95,9 @@ class RecordingStream:
         if not application_id:
             raise ValueError("Application ID must not be empty")
         if recording_id is None:
-            text = _identity.default_recording_id(application_id)
+            text = identity.default_recording_id(application_id)
         else:
-            text = _identity.recording_id_text(recording_id)
+            text = identity.recording_id_text(recording_id)
         self._stream = stream = Stream(application_id, text)
         stream.default_enabled = enabled = environment_enabled(default_enabled)
         if enabled and not is_inheriting():
@@ -130,12 +132,12 @@ class RecordingStream:
 
     def __enter__(self) -> RecordingStream:
         """Make this the active recording: of the running asyncio task if there is one, else of the thread."""
-        if _active.in_task():
-            token = _active.task_variable().set((threading.get_ident(), self._stream))
+        if active.in_task():
+            token = active.task_variable().set((threading.get_ident(), self._stream))
             _entered().append((self._stream, token, True))
         else:
-            _entered().append((self._stream, _active.thread_stream(), False))
-            _active.set_thread_stream(self._stream)
+            _entered().append((self._stream, active.thread_stream(), False))
+            active.set_thread_stream(self._stream)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -145,16 +147,16 @@ class RecordingStream:
         """
         stack = _entered()
         place = next((i for i in range(len(stack) - 1, -1, -1) if stack[i][0] is self._stream), -1)
-        if place < 0 or (not stack[place][2] and _active.thread_stream() is not self._stream):
+        if place < 0 or (not stack[place][2] and active.thread_stream() is not self._stream):
             raise RuntimeError(
                 "RecordingStream context manager exited while not active. Leave contexts in the reverse order of entering them"
             )
         _, before, of_task = stack.pop(place)
         if of_task:
-            _active.task_variable().reset(before)
+            active.task_variable().reset(before)
         else:
-            _active.set_thread_stream(before)
-        attach.finish_files(self._stream)
+            active.set_thread_stream(before)
+        sinking.finish_files(self._stream)
 
     # ---- identity
 
@@ -190,7 +192,7 @@ class RecordingStream:
 
     def set_time(self, timeline: str, *, sequence: Any = None, duration: Any = None, timestamp: Any = None) -> None:
         """Set the calling thread's time on a timeline; see :func:`shmrerun.set_time`."""
-        _ring.set_time(timeline, recording=self, sequence=sequence, duration=duration, timestamp=timestamp)
+        _core.set_time(timeline, recording=self, sequence=sequence, duration=duration, timestamp=timestamp)
 
     def set_time_sequence(self, timeline: str, sequence: int) -> None:
         """Set a sequence time (the older form of ``set_time(sequence=)``)."""
@@ -198,19 +200,19 @@ class RecordingStream:
 
     def set_time_seconds(self, timeline: str, seconds: float) -> None:
         """Set a timestamp in seconds since the epoch (the older form); fractions of a nanosecond are cut off."""
-        _ring.put_time(self._stream.key, timeline, *_time.seconds_to_timestamp(timeline, seconds))
+        _core.put_time(self._stream.key, timeline, *times.seconds_to_timestamp(timeline, seconds))
 
     def set_time_nanos(self, timeline: str, nanos: int) -> None:
         """Set a timestamp in nanoseconds since the epoch (the older form)."""
-        _ring.put_time(self._stream.key, timeline, *_time.nanos_to_timestamp(timeline, nanos))
+        _core.put_time(self._stream.key, timeline, *times.nanos_to_timestamp(timeline, nanos))
 
     def disable_timeline(self, timeline: str) -> None:
         """Forget the calling thread's time on a timeline; an unknown name is fine."""
-        _ring.forget_time(self._stream.key, timeline)
+        _core.forget_time(self._stream.key, timeline)
 
     def reset_time(self) -> None:
         """Forget all of the calling thread's times in this recording."""
-        _ring.reset_time(self._stream.key)
+        _core.reset_time(self._stream.key)
 
     def set_log_tick_enabled(self, enabled: bool) -> None:
         """Switch the automatic ``log_tick`` timeline, for all processes of the recording."""
@@ -242,7 +244,7 @@ class RecordingStream:
 
     def send_columns(self, entity_path: str, indexes: Iterable[Any], columns: Iterable[Any], strict: bool | None = None) -> None:
         """Send many rows at once; see :func:`shmrerun.send_columns`."""
-        from shmrerun._columns import send_columns
+        from shmrerun.producer.columns import send_columns
 
         send_columns(self._stream, entity_path, indexes, columns, strict)
 
@@ -270,23 +272,23 @@ class RecordingStream:
         """
         if timeout_sec < 0:
             raise RuntimeError("duration must be non-negative")
-        attach.flush(self._stream, blocking, timeout_sec)
+        sinking.flush(self._stream, blocking, timeout_sec)
 
     def save(self, path: str | os.PathLike[str], default_blueprint: Any = None, *, write_footer: bool = True) -> None:
         """Write to a file; see :func:`shmrerun.save`."""
-        attach.save(self._stream, path, write_footer=write_footer)
+        sinking.save(self._stream, path, write_footer=write_footer)
 
     def set_sinks(self, *sinks: Any, default_blueprint: Any = None) -> None:
         """Replace the sinks; see :func:`shmrerun.set_sinks`."""
-        attach.set_sinks(self._stream, sinks)
+        sinking.set_sinks(self._stream, sinks)
 
     def disconnect(self) -> None:
         """Finish the sink: all rows so far, footer, file closed. Rows that follow are buffered for the next sink."""
-        attach.disconnect(self._stream)
+        sinking.disconnect(self._stream)
 
     def connect_grpc(self, url: str | None = None, *, flush_timeout_sec: float | None = 2.0, default_blueprint: Any = None) -> None:
         """Connect to a viewer. SinkError: not in this version."""
-        from shmrerun.sinks.absent import connect_grpc
+        from shmrerun.producer.absent import connect_grpc
 
         connect_grpc(url)
 
@@ -301,17 +303,17 @@ class RecordingStream:
         default_blueprint: Any = None,
     ) -> None:
         """Start a viewer. SinkError: not in this version."""
-        from shmrerun.sinks.absent import spawn
+        from shmrerun.producer.absent import spawn
 
         spawn()
 
     def memory_recording(self) -> MemoryRecording:
         """Keep rows for :meth:`MemoryRecording.drain_as_bytes`."""
-        return attach.memory_recording(self._stream)
+        return sinking.memory_recording(self._stream)
 
     def binary_stream(self) -> BinaryStream:
         """Keep rows for :meth:`BinaryStream.read`."""
-        return attach.binary_stream(self._stream)
+        return sinking.binary_stream(self._stream)
 
 
 # ---- making
@@ -324,8 +326,8 @@ def _make(stream: Stream, batcher_config: Any = None) -> bool:
     switches |= L["SWITCH_LOG_TICK"] if flag("RERUN_LOG_TICK", default=True) else 0
     stream.batcher = batcher(batcher_config)
     stream.create(stream.batcher, switches)
-    if stream.stamp and attach.FORCE_SAVE in os.environ:
-        attach.save(stream, os.environ[attach.FORCE_SAVE], write_footer=True)
+    if stream.stamp and sinking.FORCE_SAVE in os.environ:
+        sinking.save(stream, os.environ[sinking.FORCE_SAVE], write_footer=True)
     return stream.stamp == 0
 
 
@@ -337,11 +339,11 @@ def _send_start_time(recording: RecordingStream) -> None:
 
     columns, parts = RecordingInfo(start_time=time.time_ns())._row()
     if not columns.id:
-        columns.id = _ring.columns(columns.definition)
+        columns.id = _core.columns(columns.definition)
     session = recording._stream.session
     assert session is not None
     one_row = (1, None, (0).to_bytes(4, "little") + (1).to_bytes(4, "little"))  # a list column's length and offsets
-    session.append(_ring.path(b"/__properties"), columns.id, b"", (*one_row, *parts), 0)
+    session.append(_core.path(b"/__properties"), columns.id, b"", (*one_row, *parts), 0)
 
 
 def _switch(stream: Stream, name: str, *, on: bool) -> None:
@@ -361,13 +363,13 @@ def _switch(stream: Stream, name: str, *, on: bool) -> None:
 def set_global_data_recording(recording: RecordingStream | None) -> RecordingStream | None:
     """Make a recording the global one of this process, and of children that follow it; returns the one before."""
     before = get_global_data_recording()
-    _active.set_global_stream(None if recording is None else recording.to_native()._stream)
+    active.set_global_stream(None if recording is None else recording.to_native()._stream)
     return before
 
 
 def get_global_data_recording() -> RecordingStream | None:
     """The global recording, or None. Each call returns a new wrapper of it."""
-    return _wrapped(_active.global_stream())
+    return _wrapped(active.global_stream())
 
 
 def _wrapped(stream: Stream | None) -> RecordingStream | None:
@@ -376,14 +378,14 @@ def _wrapped(stream: Stream | None) -> RecordingStream | None:
 
 def set_thread_local_data_recording(recording: RecordingStream | None) -> RecordingStream | None:
     """Make a recording the calling thread's; returns the one before."""
-    before = _active.thread_stream()
-    _active.set_thread_stream(None if recording is None else recording.to_native()._stream)
+    before = active.thread_stream()
+    active.set_thread_stream(None if recording is None else recording.to_native()._stream)
     return _wrapped(before)
 
 
 def get_thread_local_data_recording() -> RecordingStream | None:
     """The calling thread's recording (the running task's, inside ``with rec:``), or None."""
-    return _wrapped(_active.local_stream())
+    return _wrapped(active.local_stream())
 
 
 def get_data_recording(recording: RecordingStream | None = None) -> RecordingStream | None:
@@ -440,10 +442,10 @@ def init(
         errors.set_strict_mode(strict)
     if is_inheriting():
         return
-    me = process()
+    me = this_process()
     joined = me.is_child()
     if not init_logging:
-        _active.set_global_stream(None)
+        active.set_global_stream(None)
         return
     recording = RecordingStream(
         application_id,
@@ -455,7 +457,7 @@ def init(
     if application_id.startswith("rerun_example_") and not (joined and recording._stream.stamp == 0):
         _seed()
     if spawn:
-        from shmrerun.sinks.absent import spawn as start_viewer
+        from shmrerun.producer.absent import spawn as start_viewer
 
         start_viewer()
 

@@ -13,7 +13,7 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from shmrerun import _segment
+from shmrerun.shm import segments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -135,12 +135,13 @@ def _aggregators() -> Iterator[int]:
 
 def aggregator_pid(tree: str) -> int:
     """Pid of the aggregator of a tree, 0 if there is none. FileNotFoundError: there is no such tree."""
-    from shmrerun import _ring, _tree
+    from shmrerun import _core
+    from shmrerun.shm.tree import process_gone
 
-    layout = _ring.LAYOUT
-    segment = _segment.attach(f"shmrerun-{tree}", layout["TREE_MAGIC"], layout["sizeof.tree"])
+    layout = _core.LAYOUT
+    segment = segments.attach(f"shmrerun-{tree}", layout["TREE_MAGIC"], layout["sizeof.tree"])
     pid = segment.load(layout["tree.aggregator_pid"])
-    return 0 if not pid or _tree.process_gone(pid, segment.load(layout["tree.aggregator_start"])) else pid
+    return 0 if not pid or process_gone(pid, segment.load(layout["tree.aggregator_start"])) else pid
 
 
 __all__ = ["Leftovers", "aggregator_pid", "leftovers", "trees", "wait_until"]

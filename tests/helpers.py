@@ -15,9 +15,10 @@ from typing import NamedTuple
 
 import pytest
 
-from shmrerun import _ring, _segment, _session, testing
+from shmrerun import _core, testing
+from shmrerun.shm import segments
 
-L = _ring.LAYOUT
+L = _core.LAYOUT
 HERE = os.path.dirname(os.path.abspath(__file__))
 MARK = "SUITE_MARK"  # in the environment of every program that the suite starts, so that its processes can be found
 _counter = 0
@@ -239,11 +240,11 @@ def describe():
     texts = []
     for token in testing.trees():
         try:
-            tree = _segment.attach(f"shmrerun-{token}", L["TREE_MAGIC"], L["sizeof.tree"])
+            tree = segments.attach(f"shmrerun-{token}", L["TREE_MAGIC"], L["sizeof.tree"])
         except (OSError, RuntimeError) as error:
             texts.append(f"tree {token}: {error}")
             continue
-        age = (_ring.monotonic() - tree.load(L["tree.heartbeat"])) / 1e9
+        age = (_core.monotonic() - tree.load(L["tree.heartbeat"])) / 1e9
         words = ("tree.state", "tree.epoch", "tree.aggregator_pid", "tree.starter", "tree.budget_used")
         texts.append(f"tree {token}: heartbeat {age:.2f} s ago, " + ", ".join(f"{w[5:]} {tree.load(L[w])}" for w in words))
         for index in range(64):
@@ -254,13 +255,13 @@ def describe():
         for name in sorted(os.listdir("/dev/shm")):
             if re.fullmatch(f"shmrerun-{token}(\\.[0-9a-z]+){{3}}", name):
                 with contextlib.suppress(OSError, RuntimeError):
-                    lane = _segment.attach(name, L["LANE_MAGIC"], L["sizeof.lane"])
+                    lane = segments.attach(name, L["LANE_MAGIC"], L["sizeof.lane"])
                     words = ("lane.tail", "lane.head_position", "lane.closed", "lane.ring_size", "lane.dictionary_tail")
                     texts.append(f"  {name}: " + ", ".join(f"{w[5:]} {lane.load(L[w])}" for w in words))
             if not re.fullmatch(f"shmrerun-{token}\\.[0-9a-z]+", name):
                 continue
             try:
-                session = _segment.attach(name, L["SESSION_MAGIC"], L["sizeof.session"])
+                session = segments.attach(name, L["SESSION_MAGIC"], L["sizeof.session"])
             except (OSError, RuntimeError) as error:
                 texts.append(f"  {name}: {error}")
                 continue
@@ -281,7 +282,7 @@ def describe():
             texts.append(f"  {name}: " + ", ".join(f"{w[8:]} {session.load(L[w])}" for w in words) + f"; members {members}")
             if size := session.load32(L["session.message_size"]):
                 texts.append("    message: " + session.read(L["session.message"], min(size, 1016)).decode("utf-8", "replace"))
-            texts += [f"    {sink}" for sink in _session.sinks(session)]
+            texts += [f"    {sink}" for sink in member.sinks(session)]
     return "\n".join(texts)
 
 

@@ -10,7 +10,7 @@ from itertools import count
 import numpy as np
 import pyarrow as pa
 
-from shmrerun._record import DURATION, SEQUENCE, TIMESTAMP, Column
+from shmrerun.model.parts import DURATION, SEQUENCE, TIMESTAMP, Column
 from shmrerun.rrd import decoder, encoder, proto
 from shmrerun.rrd.chunk import ChunkSchema, encode
 from shmrerun.rrd.footer import Manifest

@@ -426,7 +426,7 @@ static PyMethodDef hopper_methods[] = {
 };
 
 static PyTypeObject HopperType = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shmrerun._ring.Hopper",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shmrerun._core.Hopper",
     .tp_basicsize = sizeof(Hopper),
     .tp_flags = Py_TPFLAGS_DEFAULT,
     .tp_new = hopper_new,

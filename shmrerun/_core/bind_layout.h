@@ -1,4 +1,4 @@
-/* bind_layout.h - part of module.c: hands the offsets and numbers of layout.h to Python as `_ring.LAYOUT`. */
+/* bind_layout.h - part of module.c: hands the offsets and numbers of layout.h to Python as `_core.LAYOUT`. */
 
 #define WORD(type, field) {#type "." #field, offsetof(struct type, field)}
 #define SIZE(type) {"sizeof." #type, sizeof(struct type)}

@@ -25,7 +25,7 @@ static _Thread_local PyObject *thread_stream; /* Stream or NULL: the calling thr
 static uint64_t absent_until;   /* CLOCK_MONOTONIC ns: no recording, and no look for one before that */
 static PyObject *slow_log, *slow_active, *slow_convert, *slow_failed;
 static PyObject *word_static, *word_recording, *word_strict, *word_sequence, *word_duration, *word_timestamp, *word_stream, *word_row,
-    *word_id, *word_widen, *word_ring, *word_look;
+    *word_id, *word_widen, *word_wake, *word_look;
 
 static int make_words(void) {
     struct {
@@ -41,7 +41,7 @@ static int make_words(void) {
                  {&word_row, "_row"},
                  {&word_id, "id"},
                  {&word_widen, "_widen"},
-                 {&word_ring, "_ring"},
+                 {&word_wake, "_wake"},
                  {&word_look, "_look"}};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (!(*words[i].word = PyUnicode_InternFromString(words[i].text))) return -1;
@@ -50,7 +50,7 @@ static int make_words(void) {
 
 /* Base of archetypes: what has `_row()`, which gives a ColumnSet and the parts. A user's class with a `_row` of its own is not meant. */
 static PyTypeObject OwnRowType = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shmrerun._ring.OwnRow",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shmrerun._core.OwnRow",
     .tp_basicsize = sizeof(PyObject),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
     .tp_new = PyType_GenericNew,
@@ -113,7 +113,7 @@ static PyMethodDef stream_methods[] = {
     {"_use_lane", FAST(stream_use_lane), METH_FASTCALL, NULL}, {"_use_follow", FAST(stream_use_follow), METH_FASTCALL, NULL}, {0}};
 
 static PyTypeObject StreamType = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shmrerun._ring.Stream",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shmrerun._core.Stream",
     .tp_basicsize = sizeof(Stream),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .tp_new = stream_new,
@@ -170,7 +170,7 @@ static int after_append(Stream *stream, const struct append_result *result, uint
         return done ? LOG_DONE : LOG_ERROR;
     }
     if (result->code != APPEND_DONE) {
-        done = PyObject_CallMethodNoArgs((PyObject *)stream, result->code == APPEND_HALF ? word_widen : word_ring);
+        done = PyObject_CallMethodNoArgs((PyObject *)stream, result->code == APPEND_HALF ? word_widen : word_wake);
         if (!done) return LOG_ERROR;
         Py_DECREF(done);
     }

@@ -184,7 +184,7 @@ static PyMethodDef segment_methods[] = {
 };
 
 static PyTypeObject SegmentType = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shmrerun._ring.Segment",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shmrerun._core.Segment",
     .tp_basicsize = sizeof(Segment),
     .tp_flags = Py_TPFLAGS_DEFAULT,
     .tp_new = segment_new,

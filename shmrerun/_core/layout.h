@@ -1,6 +1,6 @@
 /*
  * layout.h - the memory layout of a tree, a session and a lane. This is the only place where it is written down;
- * Python reads every offset from the extension (`_ring.LAYOUT`).
+ * Python reads every offset from the extension (`_core.LAYOUT`).
  *
  *   tree segment                     session control segment            lane segment (one generation of one member)
  *   +-----------------------+        +-----------------------+          +-----------------------+

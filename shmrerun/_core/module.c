@@ -233,7 +233,7 @@ static PyMethodDef lane_methods[] = {
 };
 
 static PyTypeObject LaneType = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shmrerun._ring.Lane",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shmrerun._core.Lane",
     .tp_basicsize = sizeof(Lane),
     .tp_flags = Py_TPFLAGS_DEFAULT,
     .tp_new = lane_new,
@@ -395,12 +395,12 @@ static PyMethodDef functions[] = {
     {0},
 };
 
-static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "shmrerun._ring", .m_size = -1, .m_methods = functions};
+static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "shmrerun._core", .m_size = -1, .m_methods = functions};
 
 #include "bind_layout.h"
 
-PyMODINIT_FUNC PyInit__ring(void);
-PyMODINIT_FUNC PyInit__ring(void) {
+PyMODINIT_FUNC PyInit__core(void);
+PyMODINIT_FUNC PyInit__core(void) {
     if (PyType_Ready(&SegmentType) || PyType_Ready(&LaneType) || PyType_Ready(&HopperType) || PyType_Ready(&StreamType) ||
         PyType_Ready(&OwnRowType) || make_words())
         return NULL;

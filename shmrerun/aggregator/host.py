@@ -11,17 +11,18 @@ import struct
 import sys
 from typing import TYPE_CHECKING, Any
 
-from shmrerun import _ring, _segment
-from shmrerun._session import Sink, lane_name, open_session, read_sink, read_text, session_name, sinks
+from shmrerun import _core
 from shmrerun.aggregator.batcher import Batcher
-from shmrerun.aggregator.drops import note_drops
 from shmrerun.aggregator.merge import Family, Group, Taken
+from shmrerun.aggregator.notes import note_drops
 from shmrerun.aggregator.outlet import Outlet
+from shmrerun.shm import segments
+from shmrerun.shm.session import Sink, lane_name, open_session, read_sink, read_text, session_name, sinks
 
 if TYPE_CHECKING:
-    from shmrerun._tree import Tree
+    from shmrerun.shm.tree import Tree
 
-L = _ring.LAYOUT
+L = _core.LAYOUT
 _MEMBERS, _MEMBER = L["session.member"], L["sizeof.member"]
 _SINKS, _SINK = L["session.sink"], L["sizeof.sink"]
 _REQUESTS = (L["SINK_WANTED"], L["SINK_CLOSING"], L["SINK_COMPLETING"])
@@ -38,7 +39,7 @@ class Host:
         self.serial = serial
         self.segment = open_session(tree.token, serial)
         self.token = self.segment.read(L["segment_head.token"], 16)
-        self.hopper = _ring.Hopper()
+        self.hopper = _core.Hopper()
         self.hopper.next_tick = self.segment.load(L["session.next_tick"])
         load = self.segment.load
         patient = not load(L["session.switches"]) & L["SWITCH_TICK_SET"]
@@ -128,7 +129,7 @@ class Host:
     def _open_lane(self, member: int, generation: int) -> None:
         name = lane_name(self.tree.token, self.serial, member, generation)
         try:
-            segment = _segment.attach(name, L["LANE_MAGIC"], L["sizeof.lane"], self.token)
+            segment = segments.attach(name, L["LANE_MAGIC"], L["sizeof.lane"], self.token)
             self._readers[member, generation] = self.hopper.add_reader(segment)
         except FileNotFoundError:
             self._readers[member, generation] = -1  # committed and unlinked by an aggregator that died right after
@@ -325,10 +326,10 @@ class Host:
             base[1] += lost
             self.hopper.remove_reader(reader)
         try:
-            size = _segment.size_of(name)
+            size = segments.size_of(name)
         except OSError:
             size = 0  # a file mapping: not of the budget
-        if _segment.unlink(name):
+        if segments.unlink(name):
             self.tree.give_budget(size)
 
     def _free_member(self, index: int, owner: int, newest: int, *, gone: bool) -> bool:
@@ -337,7 +338,7 @@ class Host:
         if gone:
             intent = self.segment.load32(at + L["member.intent"])
             if intent > newest:  # died while making the next generation: remove what there is of it
-                _segment.unlink(lane_name(self.tree.token, self.serial, index, intent - 1))
+                segments.unlink(lane_name(self.tree.token, self.serial, index, intent - 1))
                 self.tree.give_budget(self.segment.load(at + L["member.intent_size"]))
         if self.segment.load32(at + L["member.newest"]) != newest:
             self._turn = -1
@@ -359,13 +360,13 @@ class Host:
         """The last member is gone: footer, and nothing of the session remains; unless somebody joins at this moment."""
         state = L["session.state"]
         self.segment.store(state, L["STATE_ENDING"])
-        _ring.fence()  # SYNC POINT end: our state, fence, the slots; joiners: slot, fence, state
+        _core.fence()  # SYNC POINT end: our state, fence, the slots; joiners: slot, fence, state
         self._find_members()
         if self._members or not self.outlet.end():
             self.segment.store(state, L["STATE_OPEN"])
             return
         self.tree.remove_session(self.serial)
-        _segment.unlink(session_name(self.tree.token, self.serial))
+        segments.unlink(session_name(self.tree.token, self.serial))
         self.segment.store(state, L["STATE_ENDED"])
         self.ended = True
 
@@ -382,9 +383,9 @@ class Host:
             self.outlet.end()
         for index, owner, oldest, newest, intent, _ in members:
             for generation in range(oldest, max(newest, intent)) if owner else ():
-                _segment.unlink(lane_name(self.tree.token, self.serial, index, generation))
+                segments.unlink(lane_name(self.tree.token, self.serial, index, generation))
         self.tree.remove_session(self.serial)
-        _segment.unlink(session_name(self.tree.token, self.serial))
+        segments.unlink(session_name(self.tree.token, self.serial))
         self.segment.store(L["session.state"], L["STATE_ENDED"])
         return True
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shmrerun import _ring
-from shmrerun._record import FIXED, LIST, SEQUENCE, TIMESTAMP, Column, parse_columns
+from shmrerun import _core
+from shmrerun.model.parts import FIXED, LIST, SEQUENCE, TIMESTAMP, Column, parse_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from shmrerun.rrd.chunk import Chunk, ChunkSchema
 
-_STATIC, _TICK, _COLUMNS = (_ring.LAYOUT[name] for name in ("ROW_STATIC", "ROW_TICK", "ROW_COLUMNS"))
+_STATIC, _TICK, _COLUMNS = (_core.LAYOUT[name] for name in ("ROW_STATIC", "ROW_TICK", "ROW_COLUMNS"))
 
 
 def parse_times(text: bytes) -> tuple[tuple[str, int], ...]:
@@ -61,7 +61,7 @@ class Group:
 
     def nodes(self) -> list[tuple[int, int, bool]]:
         """Layout of all columns for the hopper: (kind, argument, whether a column begins here)."""
-        from shmrerun._arrow import layout, parse_type
+        from shmrerun.model.arrow_types import layout, parse_type
 
         self._types = [parse_type(column.arrow) for column in self.columns]
         nodes = [(*node, at == 0) for kind in self._types for at, node in enumerate(layout(kind))]
@@ -78,11 +78,11 @@ class Group:
         """One chunk of the gathered rows, which are in order of row id; log_tick joins the timelines here."""
         if self.has_columns:
             return self._chunk_of_columns(row_ids, columns)
-        return self.schema().build(_ring.row_id(), row_ids, [*times, ticks] if self.has_tick else times, self.cells(columns))
+        return self.schema().build(_core.row_id(), row_ids, [*times, ticks] if self.has_tick else times, self.cells(columns))
 
     def cells(self, columns: list[tuple[bytes, list[Any]]]) -> list[tuple[pa.Array, bytes]]:
         """Values and list offsets of each gathered column."""
-        from shmrerun._arrow import build_array
+        from shmrerun.model.arrow_types import build_array
 
         return [(build_array(kind, nodes), offsets) for kind, (offsets, nodes) in zip(self._types, columns, strict=True)]
 
@@ -99,7 +99,7 @@ class Group:
 
     def _chunk_of_columns(self, row_id: bytes, columns: list[tuple[bytes, list[Any]]]) -> Chunk:
         """The chunk of one record of columns: its ids follow from the record's, so a replay writes the same rows."""
-        from shmrerun._arrow import build_array
+        from shmrerun.model.arrow_types import build_array
 
         time, counter = row_id[:8], int.from_bytes(row_id[8:], "big")
         times = [nodes[2] for _, nodes in columns[: len(self.timelines)]]
@@ -111,8 +111,8 @@ class Group:
 
     def chunk_of_one(self, row_id: bytes, log_time: int, parts: tuple[Any, ...]) -> Chunk:
         """A chunk of one row of the aggregator's own."""
-        from shmrerun._arrow import layout
-        from shmrerun._record import BUFFERS
+        from shmrerun.model.arrow_types import layout
+        from shmrerun.model.parts import BUFFERS
 
         columns, at = [], 0
         for kind in self._types:
@@ -180,4 +180,4 @@ class Family:
         if schema is None:
             schema = self._schemas[tuple(columns)] = first.group.schema(tuple(columns.values()))
         sorted_times = [np.frombuffer(column, np.int64)[order].tobytes() for column in times]
-        return schema.build(_ring.row_id(), ids[order].tobytes(), sorted_times, merged)
+        return schema.build(_core.row_id(), ids[order].tobytes(), sorted_times, merged)

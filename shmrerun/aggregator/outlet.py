@@ -15,14 +15,15 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from shmrerun import _ring, _segment
-from shmrerun._session import Sink, sinks
-from shmrerun.sinks.file import Log
+from shmrerun import _core
+from shmrerun.aggregator.commit_log import Log
+from shmrerun.shm import segments
+from shmrerun.shm.session import Sink, sinks
 
 if TYPE_CHECKING:
     from shmrerun.aggregator.host import Host
 
-L = _ring.LAYOUT
+L = _core.LAYOUT
 SPOOL_BYTES = 1 << 30
 _SPOOL, _FILE = L["SINK_SPOOL"], L["SINK_FILE"]
 
@@ -203,7 +204,7 @@ class Outlet:
 
     def _new_spool(self, sink: Sink) -> Log:
         self._limit = _spool_limit()
-        path = f"{_segment.spill_directory()}/shmrerun-{self.host.tree.token}.{self.host.serial}.spool{sink.number}"
+        path = f"{segments.spill_directory()}/shmrerun-{self.host.tree.token}.{self.host.serial}.spool{sink.number}"
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         found = os.fstat(fd)
         at = L["session.sink"] + sink.slot * L["sizeof.sink"]
@@ -373,5 +374,5 @@ class Outlet:
 
 def _spool_limit() -> int:
     """Bytes that a buffering spool may have: a quarter of what is free there at most."""
-    found = os.statvfs(_segment.spill_directory())
+    found = os.statvfs(segments.spill_directory())
     return min(SPOOL_BYTES, found.f_bavail * found.f_frsize // 4)

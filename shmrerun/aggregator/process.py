@@ -16,11 +16,12 @@ import threading
 import time
 import traceback
 
-from shmrerun import _ring, _segment
-from shmrerun._tree import AGGREGATOR_BYTE, BIRTH_BYTE, FIRST_BYTE, Tree, process_facts, process_gone
+from shmrerun import _core
 from shmrerun.aggregator.host import Host
+from shmrerun.shm import segments
+from shmrerun.shm.tree import AGGREGATOR_BYTE, BIRTH_BYTE, FIRST_BYTE, Tree, process_facts, process_gone
 
-L = _ring.LAYOUT
+L = _core.LAYOUT
 TURN_NANOS = 50_000_000  # how often lanes are looked at while rows come
 IDLE_SECONDS = 0.2  # longest sleep: keeps the heartbeat fresh
 FAILURES = 50  # a session that fails this often, and has nobody left, is given up
@@ -63,7 +64,7 @@ class Aggregator:
         return True
 
     def _beat(self) -> None:
-        self.tree.segment.store(L["tree.heartbeat"], _ring.monotonic())
+        self.tree.segment.store(L["tree.heartbeat"], _core.monotonic())
 
     # ---- the loop
 
@@ -74,7 +75,7 @@ class Aggregator:
         segment.add(L["tree.epoch"], 1)
         while True:
             segment.store32(L["tree.need_wake"], 0)
-            now = _ring.monotonic()
+            now = _core.monotonic()
             segment.store(L["tree.heartbeat"], now)
             if now >= self._next_reap:
                 self._next_reap = now + REAP_NANOS
@@ -119,10 +120,10 @@ class Aggregator:
 
     def _sleep(self, due: int | None) -> None:
         """Until the bell, a death or the next tick; armed when there is nothing at all to do."""
-        now = _ring.monotonic()
+        now = _core.monotonic()
         if due is None:
             self.tree.segment.store32(L["tree.need_wake"], 1)
-            _ring.fence()  # SYNC POINT wake, consumer's half: arm, fence, look again
+            _core.fence()  # SYNC POINT wake, consumer's half: arm, fence, look again
             if self._has_work():
                 return
             wait = IDLE_SECONDS
@@ -166,10 +167,10 @@ class Aggregator:
         if tree.lock_holder(FIRST_BYTE + index):
             self._unlocked.pop(index, None)
             return False
-        known, since = self._unlocked.setdefault(index, (serial, _ring.monotonic()))
+        known, since = self._unlocked.setdefault(index, (serial, _core.monotonic()))
         if known != serial:
             self._unlocked.pop(index)
-        if known != serial or _ring.monotonic() - since < UNLOCKED_NANOS:
+        if known != serial or _core.monotonic() - since < UNLOCKED_NANOS:
             return False
         try:
             with open(f"/proc/{pid}/maps", "rb") as file:
@@ -217,12 +218,12 @@ class Aggregator:
         segment = tree.segment
         fcntl.lockf(tree.lock_fd(), fcntl.LOCK_EX, 1, BIRTH_BYTE)
         segment.store(L["tree.state"], L["STATE_ENDING"])
-        _ring.fence()  # SYNC POINT end
+        _core.fence()  # SYNC POINT end
         if not self._nobody_left() or tree.sessions():
             segment.store(L["tree.state"], L["STATE_OPEN"])
             fcntl.lockf(tree.lock_fd(), fcntl.LOCK_UN, 1, BIRTH_BYTE)
             return False
-        _segment.unlink(f"shmrerun-{tree.token}")
+        segments.unlink(f"shmrerun-{tree.token}")
         remove_tree_files(tree.token, tree.directory)
         segment.store(L["tree.state"], L["STATE_ENDED"])
         return True
@@ -243,14 +244,14 @@ def remove_tree_files(token: str, directory: str) -> None:
             os.unlink(f"{directory}/{name}")
         except OSError:
             continue
-    _segment.remove_directory(directory)
-    _segment.remove_directory(runtime)
-    _segment.remove_directory(_segment.spill_directory())
+    segments.remove_directory(directory)
+    segments.remove_directory(runtime)
+    segments.remove_directory(segments.spill_directory())
 
 
 def _import_ahead() -> None:
     """What the first chunk will need, while lanes are being drained already."""
-    import shmrerun._arrow
+    import shmrerun.model.arrow_types
     import shmrerun.rrd.chunk
     import shmrerun.rrd.encoder
     import shmrerun.rrd.footer  # noqa: F401

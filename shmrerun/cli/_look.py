@@ -11,16 +11,17 @@ import struct
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shmrerun import _ring, _segment
-from shmrerun._session import lane_name, read_text, session_name, sinks
-from shmrerun._tree import AGGREGATOR_BYTE, Tree, process_gone
+from shmrerun import _core
+from shmrerun.shm import segments
+from shmrerun.shm.session import lane_name, read_text, session_name, sinks
+from shmrerun.shm.tree import AGGREGATOR_BYTE, Tree, process_gone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from shmrerun._session import Sink
+    from shmrerun.shm.session import Sink
 
-L = _ring.LAYOUT
+L = _core.LAYOUT
 _MEMBERS, _MEMBER = L["session.member"], L["sizeof.member"]
 _GONE = (FileNotFoundError, NotADirectoryError, RuntimeError, ValueError, IndexError)  # it ended while we looked
 
@@ -40,14 +41,14 @@ class Recording(NamedTuple):
     """A session that was found, attached for reading."""
 
     serial: int
-    segment: _ring.Segment
+    segment: _core.Segment
 
 
 def trees() -> Iterator[Tree]:
     """Iterate over this user's trees, attached without a process slot and closed when the next one is asked for."""
     # Where the package looks first; asking it for the directory would make it.
     uid = os.geteuid()
-    for runtime in (f"/dev/shm/shmrerun-{uid}", *(f"{base}/shmrerun-{uid}" for base in _segment._SPILLS)):  # noqa: S108
+    for runtime in (f"/dev/shm/shmrerun-{uid}", *(f"{base}/shmrerun-{uid}" for base in segments._SPILLS)):  # noqa: S108
         if os.path.isdir(runtime):
             break
     else:
@@ -69,7 +70,7 @@ def recordings(tree: Tree) -> Iterator[Recording]:
     """Iterate over the sessions of a tree, oldest first."""
     for serial in sorted(entry[1] for entry in tree.sessions()):
         try:
-            segment = _segment.attach(session_name(tree.token, serial), L["SESSION_MAGIC"], L["sizeof.session"])
+            segment = segments.attach(session_name(tree.token, serial), L["SESSION_MAGIC"], L["sizeof.session"])
         except _GONE:
             continue
         try:
@@ -122,7 +123,7 @@ def describe(tree: Tree) -> dict[str, Any]:
         "aggregator": {
             "pid": pid or None,
             "alive": alive,
-            "heartbeat_age_secs": (_ring.monotonic() - load(L["tree.heartbeat"])) / 1e9 if pid else None,
+            "heartbeat_age_secs": (_core.monotonic() - load(L["tree.heartbeat"])) / 1e9 if pid else None,
             "starts": load(L["tree.epoch"]),
         },
         "abandoned": is_abandoned(tree),
@@ -187,7 +188,7 @@ def _describe_recording(tree: Tree, recording: Recording) -> dict[str, Any]:
     }
 
 
-def _message(segment: _ring.Segment) -> str | None:
+def _message(segment: _core.Segment) -> str | None:
     """Read the aggregator's last message to the owner; None if there is none, or it is just being written."""
     turn = segment.load32(L["session.message_turn"])
     if not turn or turn & 1:
@@ -221,7 +222,7 @@ def _lanes(tree: Tree, serial: int, member: int, generations: range) -> tuple[in
     waiting = room = 0
     for generation in generations:
         try:
-            lane = _segment.attach(lane_name(tree.token, serial, member, generation), L["LANE_MAGIC"], L["sizeof.lane"])
+            lane = segments.attach(lane_name(tree.token, serial, member, generation), L["LANE_MAGIC"], L["sizeof.lane"])
         except _GONE:
             continue
         head = lane.load(L["lane.head_position"])  # before tail: never more than what waits

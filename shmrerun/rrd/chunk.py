@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from shmrerun._arrow import parse_type
-from shmrerun._record import DURATION, SEQUENCE, TIMESTAMP, Column
+from shmrerun.model.arrow_types import parse_type
+from shmrerun.model.parts import DURATION, SEQUENCE, TIMESTAMP, Column
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +72,7 @@ class ChunkSchema:
     entity_path
         Canonical text, ``/world/points``.
     timelines
-        Names and kinds (:data:`~shmrerun._record.SEQUENCE` ...), in the order in which :meth:`build` gets their values.
+        Names and kinds (:data:`~shmrerun.model.parts.SEQUENCE` ...), in the order in which :meth:`build` gets their values.
     columns
         Components, in the order in which :meth:`build` gets their cells.
     is_static

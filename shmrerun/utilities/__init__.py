@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from shmrerun.utilities._turbo import RGB
+from shmrerun.utilities.turbo import RGB
 
 if TYPE_CHECKING:
     from typing import Any

@@ -152,7 +152,7 @@ def test_wait_and_ps_tell_that_everybody_died(tmp_path, program):
     abandoned = [found for found in json.loads(run("ps", "--json", cwd=tmp_path))["trees"] if found["tree"] == tree["tree"]]
     assert [found["abandoned"] for found in abandoned] == [True]
     assert "ABANDONED" in run("ps", cwd=tmp_path)
-    script = "import sys; from shmrerun._tree import Tree; t = Tree.attach(sys.argv[1]); t.claim(); t.ensure_aggregator()"
+    script = "import sys; from shmrerun.shm.tree import Tree; t = Tree.attach(sys.argv[1]); t.claim(); t.ensure_aggregator()"
     subprocess.run([sys.executable, "-c", script, tree["tree"]], check=True, timeout=_SECONDS)
     run("wait", "live.rrd", "--timeout", str(_SECONDS), cwd=tmp_path)
 

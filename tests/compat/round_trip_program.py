@@ -11,9 +11,9 @@ import sys
 import numpy as np
 import pyarrow as pa
 
-from shmrerun._arrow import parse_type
-from shmrerun.archetypes._table import ROWS
-from shmrerun.components._table import ARROW, ENUMS
+from shmrerun.model.arrow_types import parse_type
+from shmrerun.model.tables.archetypes import ROWS
+from shmrerun.model.tables.components import ARROW, ENUMS
 
 BLOBS = [b"ab", b"", b"cde"]
 POINTS = np.arange(6, dtype=np.float32)

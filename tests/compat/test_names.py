@@ -10,8 +10,8 @@ import warnings
 import pytest
 
 import shmrerun
-from shmrerun.components._base import TextValue
-from shmrerun.components._table import ENUMS
+from shmrerun.model.tables.components import ENUMS
+from shmrerun.model.values.base import TextValue
 
 rerun = pytest.importorskip("rerun")
 with warnings.catch_warnings():

@@ -7,7 +7,7 @@ import sys
 import pytest
 from helpers import HERE, check, run
 
-from shmrerun.archetypes._table import ROWS
+from shmrerun.model.tables.archetypes import ROWS
 
 pytest.importorskip("rerun")
 

@@ -7,10 +7,10 @@ import os
 import pytest
 from helpers import check, needs_mounts, run, scalars, small_shm, start
 
-from shmrerun import _ring
+from shmrerun import _core
 from shmrerun.testing import wait_until
 
-L = _ring.LAYOUT
+L = _core.LAYOUT
 
 
 def test_unwritable_path(tmp_path):
@@ -316,15 +316,16 @@ def test_another_version_of_the_layout(tmp_path):
         """
         import subprocess, sys
         import shmrerun as rr
-        from shmrerun import _ring, _segment
+        from shmrerun import _core
+        from shmrerun.shm import segments
         from helpers_programs import own_tree
-        L = _ring.LAYOUT
+        L = _core.LAYOUT
         rr.init("versions")
         rr.save("out.rrd")
         rr.log("rows", rr.Scalars(0))
         rr.get_global_data_recording().flush()
         tree = own_tree()
-        segment = _segment.attach(f"shmrerun-{tree}", L["TREE_MAGIC"], L["sizeof.tree"])
+        segment = segments.attach(f"shmrerun-{tree}", L["TREE_MAGIC"], L["sizeof.tree"])
         segment.store32(L["segment_head.version"], 99)
         child = "import shmrerun as rr\\nfor i in range(9): rr.log('child', rr.Scalars(i))\\nprint('child went on')"
         subprocess.run([sys.executable, "-W", "error", "-c", child], check=True)

@@ -11,15 +11,17 @@ def test_dropped_rows_are_counted_and_noted(tmp_path):
         """
         import os, signal, time
         import shmrerun as rr
-        from shmrerun import _producer, _ring, _session
+        from shmrerun.producer import process
+        from shmrerun import _core
+        from shmrerun.producer import member
 
-        L = _ring.LAYOUT
-        _session.FULL_SECONDS = 0.2
+        L = _core.LAYOUT
+        member.FULL_SECONDS = 0.2
         rr.init("drops")
         rr.save("out.rrd")
         rr.log("row", rr.Scalars(0))
         rr.get_global_data_recording().flush()
-        tree = _producer.process().own_tree()
+        tree = process.this_process().own_tree()
         tree.segment.store(L["tree.budget_limit"], 200_000)
         aggregator = tree.segment.load(L["tree.aggregator_pid"])
         os.kill(aggregator, signal.SIGSTOP)

@@ -74,7 +74,8 @@ def test_a_burst_that_the_budget_holds_blocks_nobody(tmp_path):
         import os, signal, threading
         import numpy as np
         import shmrerun as rr
-        from shmrerun import _ring, _segment
+        from shmrerun import _core
+        from shmrerun.shm import segments
         from shmrerun.testing import aggregator_pid
         from helpers_programs import own_tree
 
@@ -87,8 +88,8 @@ def test_a_burst_that_the_budget_holds_blocks_nobody(tmp_path):
         watchdog = threading.Timer(4, os.kill, (pid, signal.SIGCONT))  # rows would be dropped after 5 s of waiting
         try:
             watchdog.start()
-            L = _ring.LAYOUT
-            tree = _segment.attach(f"shmrerun-{own_tree()}", L["TREE_MAGIC"], L["sizeof.tree"])
+            L = _core.LAYOUT
+            tree = segments.attach(f"shmrerun-{own_tree()}", L["TREE_MAGIC"], L["sizeof.tree"])
             size, logged = tree.load(L["tree.budget_limit"]) // 4, 0
             assert size >= 4 << 20
             size, i = min(size, 40 << 20), 0

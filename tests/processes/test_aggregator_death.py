@@ -12,11 +12,12 @@ import pytest
 from helpers import check, has_footer, is_gone, scalars, start, trees
 from helpers_programs import returned
 
-from shmrerun import _ring, _segment
+from shmrerun import _core
 from shmrerun.errors import SegmentError
+from shmrerun.shm import segments
 from shmrerun.testing import wait_until
 
-L = _ring.LAYOUT
+L = _core.LAYOUT
 
 STORM = """
     import os, random, signal, sys, time
@@ -74,7 +75,7 @@ def attach_tree():
     """The segment of the one tree, once there is one: its directory comes first."""
     for token in trees():
         with contextlib.suppress(FileNotFoundError, SegmentError):
-            return _segment.attach(f"shmrerun-{token}", L["TREE_MAGIC"], L["sizeof.tree"])
+            return segments.attach(f"shmrerun-{token}", L["TREE_MAGIC"], L["sizeof.tree"])
     return None
 
 

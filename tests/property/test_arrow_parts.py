@@ -6,7 +6,7 @@ import pyarrow as pa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shmrerun import _arrow
+from shmrerun.model import arrow_types
 
 NAMES = st.sampled_from(["a", "b", "item", "", "a: int8", "x, y", "z>", "with space", "\u00e9"])
 LEAVES = st.sampled_from([
@@ -96,8 +96,8 @@ def sliced(draw):
 @given(sliced())
 def test_any_array_comes_back_equal(array):
     """Type text and parts of any array, sliced anywhere, make an equal array of an equal type."""
-    text = _arrow.type_text(array.type)
-    back = _arrow.parts_to_array(text, _arrow.parts_of(array))
+    text = arrow_types.type_text(array.type)
+    back = arrow_types.parts_to_array(text, arrow_types.parts_of(array))
     back.validate(full=True)
     assert back.type.equals(array.type, check_metadata=True)
     assert back.equals(array)
@@ -107,7 +107,7 @@ def test_any_array_comes_back_equal(array):
 @given(TYPES)
 def test_any_type_comes_back_equal(t):
     """The text of any type parses to that type."""
-    assert _arrow.parse_type(_arrow.type_text(t)).equals(t, check_metadata=True)
+    assert arrow_types.parse_type(arrow_types.type_text(t)).equals(t, check_metadata=True)
 
 
 @settings(max_examples=300, deadline=None)
@@ -115,7 +115,7 @@ def test_any_type_comes_back_equal(t):
 def test_any_text_parses_or_raises_value_error(text):
     """No text makes the parser fail in another way than by ValueError."""
     try:
-        t = _arrow.parse_type(text)
+        t = arrow_types.parse_type(text)
     except ValueError:
         return
     assert isinstance(t, pa.DataType)

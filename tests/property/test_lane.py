@@ -7,16 +7,16 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from shmrerun import _ring
+from shmrerun import _core
 
-L = _ring.LAYOUT
+L = _core.LAYOUT
 KEY = 77
 
 
 def memory(size):
     fd = os.memfd_create("test")
     os.ftruncate(fd, size)
-    segment = _ring.Segment(fd, size)
+    segment = _core.Segment(fd, size)
     os.close(fd)
     return segment
 
@@ -37,12 +37,12 @@ class LaneMachine(RuleBasedStateMachine):
     def start(self, ring):
         self.tree, self.session = memory(L["sizeof.tree"]), memory(L["sizeof.session"])
         self.session.store(L["session.switches"], L["SWITCH_ENABLED"])
-        _ring.reset_time(KEY)
-        self.lane = _ring.Lane(self.tree, self.session, KEY)
-        self.columns = _ring.columns(b"state machine")
+        _core.reset_time(KEY)
+        self.lane = _core.Lane(self.tree, self.session, KEY)
+        self.columns = _core.columns(b"state machine")
         self.segments, self.ring = [], ring
         self.sent, self.written = [], []  # (path, payload)
-        self.hopper, self.readers, self.groups, self.by_number = _ring.Hopper(), [], {}, {}
+        self.hopper, self.readers, self.groups, self.by_number = _core.Hopper(), [], {}, {}
         self.grow()
 
     def grow(self):
@@ -57,7 +57,7 @@ class LaneMachine(RuleBasedStateMachine):
     def append(self, path, payload, stopping):
         """A row is appended, or refused whole; when refused, the lane grows or the row is given up."""
         parts = (1, None, struct.pack("<ii", 0, len(payload)), payload)
-        number = _ring.path(b"/entity%d" % path)
+        number = _core.path(b"/entity%d" % path)
         done = self.lane.append(number, self.columns, parts, L["ROW_STATIC"])
         while type(done) is tuple:
             if stopping and done[0] <= self.ring:
@@ -99,7 +99,7 @@ class LaneMachine(RuleBasedStateMachine):
         self.hopper.advance()
         pending = sum(rows for _, rows, _ in self.hopper.pending())
         heads = [self.hopper.reader(reader)[3] for reader in self.readers]
-        self.hopper, self.groups, self.by_number = _ring.Hopper(), {}, {}
+        self.hopper, self.groups, self.by_number = _core.Hopper(), {}, {}
         self.readers = [self.hopper.add_reader(segment) for segment in self.segments]
         assert [self.hopper.reader(reader)[3] for reader in self.readers] == heads
         self.skip_committed(pending)

@@ -11,17 +11,17 @@ import sys
 
 import pytest
 
-from shmrerun.archetypes import _stubs
+from shmrerun.model import stubs
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 
 
-@pytest.mark.parametrize("path", sorted(_stubs.stubs()), ids=lambda path: os.path.relpath(path, ROOT))
+@pytest.mark.parametrize("path", sorted(stubs.stubs()), ids=lambda path: os.path.relpath(path, ROOT))
 def test_stub_is_current(path):
-    """The committed stub is what the tables give; ``python -m shmrerun.archetypes._stubs --write`` makes it so."""
+    """The committed stub is what the tables give; ``python -m shmrerun.model.stubs --write`` makes it so."""
     with open(path, encoding="utf-8") as file:
-        assert file.read() == _stubs.stubs()[path]
+        assert file.read() == stubs.stubs()[path]
 
 
 def test_user_code_passes_mypy(tmp_path):

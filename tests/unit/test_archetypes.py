@@ -20,11 +20,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shmrerun import _batches, _values, archetypes, components, encodings, errors
-from shmrerun._arrow import parts_to_array
-from shmrerun._record import ColumnSet
-from shmrerun.archetypes import _convert
-from shmrerun.archetypes._table import ROWS
+from shmrerun import archetypes, components, encodings, errors
+from shmrerun.model import any_values, batches
+from shmrerun.model.arrow_types import parts_to_array
+from shmrerun.model.convert import converters
+from shmrerun.model.parts import ColumnSet
+from shmrerun.model.tables.archetypes import ROWS
 
 with open(os.path.join(os.path.dirname(__file__), "..", "golden", "archetypes.json"), encoding="utf-8") as file:
     GOLDEN = json.load(file)["cases"]
@@ -38,7 +39,7 @@ class Namespace:
     encodings = encodings
 
     def __getattr__(self, name):
-        for module in (archetypes, components, _batches, _values):
+        for module in (archetypes, components, batches, any_values):
             found = getattr(module, name, None)
             if found is not None:
                 return found
@@ -333,12 +334,12 @@ def test_cleared_and_from_fields():
     assert [b.as_arrow_array().to_pylist() for b in cleared.as_component_batches()] == [[], ["x"], []]
 
 
-@pytest.mark.parametrize("name", sorted(_convert.CONVERTERS))
+@pytest.mark.parametrize("name", sorted(converters.CONVERTERS))
 def test_empty_columns_are_valid(name):
     """The column without values of each converter is an array of its type."""
     arrow = {field.converter: field.arrow for row in ROWS.values() for field in row.fields}.get(name)
     if arrow is not None:
-        array = parts_to_array(arrow, _convert.CONVERTERS[name].empty)
+        array = parts_to_array(arrow, converters.CONVERTERS[name].empty)
         array.validate(full=True)
         assert len(array) == 0
 
@@ -375,8 +376,8 @@ def test_module_lists_its_classes():
 def test_scalar_path_imports_nothing_heavy():
     """Plain numbers and texts are made into rows without NumPy, pyarrow, json or logging."""
     code = (
-        "import sys; from shmrerun import archetypes as a, _batches\n"
-        "_batches.row_of(a.Scalars(1.0)); _batches.row_of(a.Scalars([1, 2.5]))\n"
+        "import sys; from shmrerun import archetypes as a; from shmrerun.model import batches\n"
+        "batches.row_of(a.Scalars(1.0)); batches.row_of(a.Scalars([1, 2.5]))\n"
         "a.TextLog('x', level='INFO', color=[1, 2, 3])._row(); a.Scalars(3)._row()\n"
         "bad = {'numpy', 'pyarrow', 'json', 'logging', 'dataclasses', 'inspect', 'asyncio'} & set(sys.modules)\n"
         "assert not bad, bad"
@@ -390,7 +391,7 @@ def test_scalar_path_imports_nothing_heavy():
 def test_single_archetype_gives_its_own_row():
     """One archetype of this package without extras is its own row."""
     made = archetypes.Scalars(1.0)
-    assert _batches.row_of(made) == made._row()
+    assert batches.row_of(made) == made._row()
 
 
 def test_foreign_objects_may_have_any_other_attribute():
@@ -402,14 +403,14 @@ def test_foreign_objects_may_have_any_other_attribute():
         def as_component_batches(self):
             return archetypes.Scalars(2.0).as_component_batches()
 
-    columns, _ = _batches.row_of(Own())
+    columns, _ = batches.row_of(Own())
     assert columns is archetypes.Scalars(1.0)._row()[0]
 
 
 def test_real_rerun_objects_give_the_same_row(oracle):
     """An archetype of rerun-sdk comes to the columns and values that ours comes to."""
-    columns, parts = _batches.row_of(oracle.Points3D([[1, 2, 3]], labels=["a"]))
-    ours, _ = _batches.row_of(archetypes.Points3D([[1, 2, 3]], labels=["a"]))
+    columns, parts = batches.row_of(oracle.Points3D([[1, 2, 3]], labels=["a"]))
+    ours, _ = batches.row_of(archetypes.Points3D([[1, 2, 3]], labels=["a"]))
     assert columns is ours
     assert parts_to_array(columns.columns[0].arrow, parts[:5]).to_pylist() == [[1.0, 2.0, 3.0]]
 
@@ -418,11 +419,11 @@ def test_extras_and_lists_are_merged_in_order():
     """Archetypes, lists of described batches and users' own classes make one row, in order; None arrays are skipped."""
     nothing = types.SimpleNamespace(component_descriptor=lambda: None, as_arrow_array=lambda: None)
     own = types.SimpleNamespace(as_component_batches=archetypes.TextLog("x").as_component_batches)
-    extra = _batches.DescribedComponentBatch(
+    extra = batches.DescribedComponentBatch(
         types.SimpleNamespace(as_arrow_array=lambda: pa.array([1, 2], pa.int16())),
-        _batches.ComponentDescriptor("own"),
+        batches.ComponentDescriptor("own"),
     )
-    columns, parts = _batches.row_of(archetypes.Scalars(1.0), ([nothing, extra], own))
+    columns, parts = batches.row_of(archetypes.Scalars(1.0), ([nothing, extra], own))
     assert [column[:3] for column in columns.columns] == [
         ("Scalars:scalars", "rerun.archetypes.Scalars", "rerun.components.Scalar"),
         ("own", None, None),
@@ -436,24 +437,24 @@ def test_duplicates_warn_and_the_first_counts(strictly):
     """The same descriptor twice warns and keeps the first; in strict mode it is a ValueError."""
     message = "Component Scalars:scalars was included multiple times. Only the first instance will be used."
     with pytest.warns(errors.RerunWarning, match=message):
-        columns, parts = _batches.row_of(archetypes.Scalars(1.0), (archetypes.Scalars(2.0),))
+        columns, parts = batches.row_of(archetypes.Scalars(1.0), (archetypes.Scalars(2.0),))
     assert len(columns.columns) == 1
     assert parts == archetypes.Scalars(1.0)._row()[1]
     strictly(True)
     with pytest.raises(ValueError, match=message):
-        _batches.row_of(archetypes.Scalars(1.0), (archetypes.Scalars(2.0),))
+        batches.row_of(archetypes.Scalars(1.0), (archetypes.Scalars(2.0),))
 
 
 def test_same_component_of_another_type_the_last_wins():
     """Descriptors that are equal in the component alone do not warn; the last one is kept, in the first one's place."""
     arrays = [pa.array([1]), pa.array(["x"])]
-    batches = [
-        _batches.DescribedComponentBatch(
-            types.SimpleNamespace(as_arrow_array=lambda a=a: a), _batches.ComponentDescriptor("c", None, str(a.type))
+    described = [
+        batches.DescribedComponentBatch(
+            types.SimpleNamespace(as_arrow_array=lambda a=a: a), batches.ComponentDescriptor("c", None, str(a.type))
         )
         for a in arrays
     ]
-    columns, _ = _batches.row_of(batches)
+    columns, _ = batches.row_of(described)
     assert [column.arrow for column in columns.columns] == ["string"]
 
 
@@ -469,7 +470,7 @@ def test_same_component_of_another_type_the_last_wins():
         (archetypes.Scalars, TypeError, "missing 1 required positional argument: 'self'"),
         ([[1]], AttributeError, "component_descriptor"),
         (
-            [_batches.DescribedComponentBatch(types.SimpleNamespace(as_arrow_array=lambda: [1]), _batches.ComponentDescriptor("c"))],
+            [batches.DescribedComponentBatch(types.SimpleNamespace(as_arrow_array=lambda: [1]), batches.ComponentDescriptor("c"))],
             TypeError,
             "Expected instance of pyarrow.lib.Array, got builtins.list",
         ),
@@ -478,12 +479,12 @@ def test_same_component_of_another_type_the_last_wins():
 def test_what_cannot_be_logged(entity, error, message):
     """Objects that give no batches are refused with the errors of rerun-sdk."""
     with pytest.raises(error, match=message):
-        _batches.row_of(entity)
+        batches.row_of(entity)
 
 
 def test_descriptors(oracle):
     """Descriptors behave as those of rerun-sdk do."""
-    for module in (_batches, oracle):
+    for module in (batches, oracle):
         make = module.ComponentDescriptor
         full = make("c", "a", "t")
         assert (full.component, full.archetype, full.component_type) == ("c", "a", "t")
@@ -505,15 +506,15 @@ def test_component_columns():
     """Columns are cut by lengths or offsets, never both; lengths are 1-D."""
     batch = archetypes.Scalars([1, 2, 3]).scalars
     assert batch.partition([2, 1]).as_arrow_array().to_pylist() == [[1.0, 2.0], [3.0]]
-    column = _batches.ComponentColumn("x", batch, offsets=[0, 0, 3])
+    column = batches.ComponentColumn("x", batch, offsets=[0, 0, 3])
     assert column.as_arrow_array().to_pylist() == [[], [1.0, 2.0, 3.0]]
-    assert column.component_descriptor() == _batches.ComponentDescriptor("x")
-    assert _batches.ComponentColumn("x", batch).as_arrow_array().to_pylist() == [[1.0], [2.0], [3.0]]
+    assert column.component_descriptor() == batches.ComponentDescriptor("x")
+    assert batches.ComponentColumn("x", batch).as_arrow_array().to_pylist() == [[1.0], [2.0], [3.0]]
     with pytest.raises(ValueError, match=r"Cannot specify both `lengths` and `offsets`\."):
-        _batches.ComponentColumn("x", batch, lengths=[3], offsets=[0, 3])
+        batches.ComponentColumn("x", batch, lengths=[3], offsets=[0, 3])
     with pytest.raises(ValueError, match=r"Lengths must be a 1D array\."):
-        _batches.ComponentColumn("x", batch, lengths=[[3]])
+        batches.ComponentColumn("x", batch, lengths=[[3]])
     columns = archetypes.Scalars.columns(scalars=[1, 2, 3, 4]).partition([2, 2])
     assert [c.as_arrow_array().to_pylist() for c in columns] == [[[1.0, 2.0], [3.0, 4.0]]]
-    assert isinstance(batch, _batches.ComponentBatchLike)
-    assert isinstance(archetypes.Scalars(1), _batches.AsComponents)
+    assert isinstance(batch, batches.ComponentBatchLike)
+    assert isinstance(archetypes.Scalars(1), batches.AsComponents)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from shmrerun import RotationAxisAngle
-from shmrerun.archetypes import _colors, _convert
+from shmrerun.model.convert import colors, converters
 
 ROWS = [(1, 2, 3), (4, 5, 6)]
 CASES = [
@@ -31,8 +31,8 @@ def plain(parts):
 @pytest.mark.parametrize(("name", "value"), CASES, ids=repr)
 def test_quick_is_general(name, value):
     """An entry of a quick table gives the parts that the converter itself gives."""
-    found = _convert.converter(name)
-    _convert.as_numpy(0)  # makes the entries for NumPy
+    found = converters.converter(name)
+    converters.as_numpy(0)  # makes the entries for NumPy
     as_array = np.array(value) if name == "bool" else value
     assert plain(found.quick[type(value)](value)) == plain(found.convert(as_array))
 
@@ -47,18 +47,18 @@ def test_quick_refuses_what_it_does_not_understand():
         ("pair", ["ab"]),
         ("pair", [("a", "b", "c")]),
     ):
-        _convert.as_numpy(value)
+        converters.as_numpy(value)
         if name == "vec3":
             with pytest.raises(OverflowError), np.errstate(over="ignore"):
-                _convert.converter(name).quick[np.ndarray](value)
+                converters.converter(name).quick[np.ndarray](value)
             continue
-        with pytest.raises((TypeError, _convert.struct_error)):
-            _convert.converter(name).quick[type(value)](value)
+        with pytest.raises((TypeError, converters.struct_error)):
+            converters.converter(name).quick[type(value)](value)
 
 
 def test_enum_names_in_the_usual_cases():
     """A name as declared, in capitals or small is looked up at once."""
-    look = _convert.converter("enum:FillMode").quick[str]
+    look = converters.converter("enum:FillMode").quick[str]
     assert look("Solid") == look("SOLID") == look("solid") == (1, None, b"\3")
 
 
@@ -76,12 +76,12 @@ def test_enum_names_in_the_usual_cases():
 )
 def test_lists_of_colours(rows, array):
     """Lists of ints give what the same numbers give as an array."""
-    assert plain(_colors.colors(rows)) == plain(_colors.colors(array))
+    assert plain(colors.colors(rows)) == plain(colors.colors(array))
 
 
 def test_several_axis_angles():
     """Several rotations are each as one alone."""
-    convert = _convert.converter("axis_angle").convert
+    convert = converters.converter("axis_angle").convert
     rotations = [RotationAxisAngle([0, 0, 1], degrees=30), RotationAxisAngle(np.array([1.0, 2.0, 3.0]), radians=2)]
     both = plain(convert(rotations))
     each = [plain(convert([rotation])) for rotation in rotations]

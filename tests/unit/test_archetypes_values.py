@@ -14,8 +14,9 @@ import pyarrow as pa
 import pytest
 from test_archetypes import rows_of
 
-from shmrerun import _batches, _values, components, datatypes, encodings, errors
-from shmrerun._record import Column, ColumnSet
+from shmrerun import components, datatypes, encodings, errors
+from shmrerun.model import any_values, batches
+from shmrerun.model.parts import Column, ColumnSet
 
 NAIVE = dt.datetime(2020, 1, 1)  # noqa: DTZ001  taken as UTC, which is the point
 fresh = (f"fresh{number}" for number in itertools.count())
@@ -51,7 +52,7 @@ VALUES = [
 def test_any_values_equal_rerun(oracle, value, drop):
     """The types that values get, and what is dropped or refused, are those of rerun-sdk."""
     name = next(fresh)
-    ours = outcome(lambda: _values.AnyValues(drop, **{name: value}))
+    ours = outcome(lambda: any_values.AnyValues(drop, **{name: value}))
     assert ours == outcome(lambda: oracle.AnyValues(drop, **{name: value}))
 
 
@@ -61,18 +62,18 @@ def test_types_are_remembered(oracle, first, second):
     """The first value of a name sets its type for later ones, as in rerun-sdk."""
     name = next(fresh)
     for value in (first, second):
-        ours = outcome(lambda value=value: _values.AnyValues(**{name: value}))
+        ours = outcome(lambda value=value: any_values.AnyValues(**{name: value}))
         theirs = outcome(lambda value=value: oracle.AnyValues(**{name: value}))
         assert ours == theirs
 
 
 def test_fractions_are_never_cut():
     """A list of fractions after integers is refused, as a single one is (rerun-sdk 0.41 cuts those of lists)."""
-    _values.AnyValues(fractions=1)
+    any_values.AnyValues(fractions=1)
     for value in (1.5, [1.5], [1, 2.5], np.array([1.5])):
         with pytest.warns(errors.RerunWarning, match=r"Converting data for 'fractions': ValueError\(Cannot convert"):
-            assert _values.AnyValues(fractions=value).component_batches == []
-    rows = rows_of(_values.AnyValues(fractions=[2.0]).component_batches)
+            assert any_values.AnyValues(fractions=value).component_batches == []
+    rows = rows_of(any_values.AnyValues(fractions=[2.0]).component_batches)
     assert (rows[0]["arrow"], rows[0]["values"]) == ("int64", [2])
 
 
@@ -92,19 +93,19 @@ def test_fractions_are_never_cut():
 def test_columns_of_any_values_equal_rerun(oracle, values):
     """Columns have the rows that rerun-sdk makes: one a value, or one a list."""
     values = {f"columns_{name}": value for name, value in values.items()}
-    assert outcome(lambda: _values.AnyValues.columns(**values)) == outcome(lambda: oracle.AnyValues.columns(**values))
+    assert outcome(lambda: any_values.AnyValues.columns(**values)) == outcome(lambda: oracle.AnyValues.columns(**values))
 
 
 def test_names_and_types_of_components(oracle):
     """AnyValues have bare names; DynamicArchetype puts its own before them; overrides carry a component type."""
-    for module in (_values, oracle):
-        any_values = module.AnyValues(n1=1).with_component_from_data("Foo:n2", [1])
-        any_values = any_values.with_component_override("n3", "my.T", [2.5])
+    for module in (any_values, oracle):
+        values = module.AnyValues(n1=1).with_component_from_data("Foo:n2", [1])
+        values = values.with_component_override("n3", "my.T", [2.5])
         dynamic = module.DynamicArchetype("rerun.archetypes.Foo", components={"n4": [1, 2]})
         dynamic = dynamic.with_component_override("n5", "T", "x")
         got = [
             (d.component, d.archetype, d.component_type)
-            for made in (any_values, dynamic)
+            for made in (values, dynamic)
             for d in (batch.component_descriptor() for batch in made.as_component_batches())
         ]
         assert got == [
@@ -118,14 +119,14 @@ def test_names_and_types_of_components(oracle):
 
 def test_rows_without_pyarrow():
     """Plain numbers and texts become rows without NumPy or pyarrow; the columns are one object for equal names."""
-    made = _values.AnyValues(r1=1.5, r2="x")
-    columns, parts = _batches.row_of(made)
+    made = any_values.AnyValues(r1=1.5, r2="x")
+    columns, parts = batches.row_of(made)
     assert columns is ColumnSet((Column("r1", None, None, "double"), Column("r2", None, None, "string")))
     assert len(parts) == 7
     assert made._row()[0] is columns
     code = (
-        "import sys; from shmrerun import _values\n"
-        "_values.AnyValues(a=1, b=2.5, c='x', d=b'y', e=[1, 2], f=True)._row()\n"
+        "import sys; from shmrerun.model import any_values\n"
+        "any_values.AnyValues(a=1, b=2.5, c='x', d=b'y', e=[1, 2], f=True)._row()\n"
         "bad = {'numpy', 'pyarrow'} & set(sys.modules)\nassert not bad, bad"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -133,27 +134,27 @@ def test_rows_without_pyarrow():
 
 def test_nothing_to_log():
     """No component at all is a warning when logged; asking for the batches is not."""
-    empty = _values.AnyValues()
+    empty = any_values.AnyValues()
     assert empty.component_batches == []
     with pytest.warns(errors.RerunWarning, match=r"AnyValues: ValueError\(No valid component batches to return\.\)"):
-        assert _batches.row_of(empty) == (ColumnSet(()), ())
+        assert batches.row_of(empty) == (ColumnSet(()), ())
     with pytest.warns(errors.RerunWarning, match="drop_untyped_nones must be a bool, got int"):
-        _values.AnyValues(5)
+        any_values.AnyValues(5)
     with pytest.warns(errors.RerunWarning, match="archetype must be a str, got int"):
-        _values.DynamicArchetype(5)
+        any_values.DynamicArchetype(5)
 
 
 def test_any_batch_value():
     """An AnyBatchValue is a batch of one component; what cannot be inferred is none."""
-    made = _values.AnyBatchValue("v1", [1, 2])
+    made = any_values.AnyBatchValue("v1", [1, 2])
     assert made.is_valid()
     assert made.as_arrow_array().to_pylist() == [1, 2]
-    assert not _values.AnyBatchValue("v2", None).is_valid()
-    assert _values.AnyBatchValue("v3", None).as_arrow_array() is None
-    descriptor = _batches.ComponentDescriptor("v4", "A", "T")
-    assert _values.AnyBatchValue(descriptor, 1).component_descriptor() == descriptor
-    assert _values.AnyBatchValue.column("v5", [1, 2]).as_arrow_array().to_pylist() == [[1], [2]]
-    assert _batches.row_of([made])[0].columns == (Column("v1", None, None, "int64"),)
+    assert not any_values.AnyBatchValue("v2", None).is_valid()
+    assert any_values.AnyBatchValue("v3", None).as_arrow_array() is None
+    descriptor = batches.ComponentDescriptor("v4", "A", "T")
+    assert any_values.AnyBatchValue(descriptor, 1).component_descriptor() == descriptor
+    assert any_values.AnyBatchValue.column("v5", [1, 2]).as_arrow_array().to_pylist() == [[1], [2]]
+    assert batches.row_of([made])[0].columns == (Column("v1", None, None, "int64"),)
 
 
 TIMES = [
@@ -172,7 +173,7 @@ TIMES = [
 def test_time_columns_equal_rerun(oracle, given):
     """Columns of times are those of rerun-sdk; so are the types of errors and, for the first check, the message."""
     found = []
-    for module in (_values, oracle):
+    for module in (any_values, oracle):
         try:
             made = module.TimeColumn("t", **given)
             array = made.as_arrow_array()
@@ -193,19 +194,19 @@ def test_times_that_do_not_fit_are_refused():
         {"duration": np.array([2**60], "m8[us]")},
     ):
         with pytest.raises(OverflowError):
-            _values.TimeColumn("t", **given)
-    made = _values.TimeColumn("t", timestamp=np.array([2**33 + 1]))
+            any_values.TimeColumn("t", **given)
+    made = any_values.TimeColumn("t", timestamp=np.array([2**33 + 1]))
     assert made.as_arrow_array().cast(pa.int64()).to_pylist() == [(2**33 + 1) * 10**9]
-    kept = _values.TimeColumn("t", timestamp=np.array([5, "NaT"], "M8[ms]")).as_arrow_array()
+    kept = any_values.TimeColumn("t", timestamp=np.array([5, "NaT"], "M8[ms]")).as_arrow_array()
     assert kept.cast(pa.int64())[0].as_py() == 5_000_000
 
 
 def test_older_time_columns():
     """The older columns give indices, and timestamps in seconds (cut) and nanoseconds."""
     for made, kind, values in (
-        (_values.TimeSequenceColumn("t", [1, 2]), "int64", [1, 2]),
-        (_values.TimeSecondsColumn("t", [1.5, 0.1]), "timestamp[ns]", [1_500_000_000, 100_000_000]),
-        (_values.TimeNanosColumn("t", [7, 8]), "timestamp[ns]", [7, 8]),
+        (any_values.TimeSequenceColumn("t", [1, 2]), "int64", [1, 2]),
+        (any_values.TimeSecondsColumn("t", [1.5, 0.1]), "timestamp[ns]", [1_500_000_000, 100_000_000]),
+        (any_values.TimeNanosColumn("t", [7, 8]), "timestamp[ns]", [7, 8]),
     ):
         array = made.as_arrow_array()
         assert (made.timeline_name(), str(array.type)) == ("t", kind)
@@ -373,7 +374,7 @@ def test_types_of_derived_batches(oracle):
 
 def test_batches_of_users_need_an_array():
     """A batch that does not say how its array is made tells so."""
-    own = type("OwnBatch", (_batches.ComponentBatchMixin,), {})
+    own = type("OwnBatch", (batches.ComponentBatchMixin,), {})
     with pytest.raises(NotImplementedError, match="OwnBatch needs a method as_arrow_array"):
         own().as_arrow_array()
 
@@ -423,8 +424,8 @@ def test_paths_and_batches_have_the_members_of_rerun():
 
 def test_rows_of_any_batch_values():
     """With ``expect_column`` nested data are lists, one a row, of items of the type that is remembered."""
-    made = _values.AnyBatchValue("rows_of_any", [[1, 2], [3]], expect_column=True)
+    made = any_values.AnyBatchValue("rows_of_any", [[1, 2], [3]], expect_column=True)
     assert str(made.as_arrow_array().type) == "list<item: int64>"
-    again = _values.AnyBatchValue("rows_of_any", [[4.0]], expect_column=True)
+    again = any_values.AnyBatchValue("rows_of_any", [[4.0]], expect_column=True)
     assert str(again.as_arrow_array().type) == "list<item: int64>"
-    assert _values.AnyBatchValue("rows_of_any", 5).as_arrow_array().to_pylist() == [5]
+    assert any_values.AnyBatchValue("rows_of_any", 5).as_arrow_array().to_pylist() == [5]

@@ -1,4 +1,4 @@
-"""Tests of shmrerun._arrow: types as text, arrays as parts."""
+"""Tests of shmrerun.model.arrow_types: types as text, arrays as parts."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from shmrerun import _arrow
-from shmrerun._record import BOOL, BUFFERS, FIXED, FIXED_LIST, LIST, NULL, OPAQUE, STRUCT, UNION, VARBIN
+from shmrerun.model import arrow_types
+from shmrerun.model.parts import BOOL, BUFFERS, FIXED, FIXED_LIST, LIST, NULL, OPAQUE, STRUCT, UNION, VARBIN
 
 
 def item(t, name="item", nullable=False):
@@ -86,35 +86,35 @@ BROKEN_NAMES = [
 @pytest.mark.parametrize("text", KNOWN)
 def test_types_of_components_parse(text):
     """The text of each kind of component type parses to exactly that type and is what type_text prints."""
-    assert _arrow.parse_type(text).equals(KNOWN[text], check_metadata=True)
-    assert _arrow.type_text(KNOWN[text]) == text
+    assert arrow_types.parse_type(text).equals(KNOWN[text], check_metadata=True)
+    assert arrow_types.type_text(KNOWN[text]) == text
 
 
 @pytest.mark.parametrize("t", PLAIN, ids=str)
 def test_plain_types_travel_as_pyarrow_prints_them(t):
     """A type that the grammar can say is its own printed text."""
-    assert _arrow.type_text(t) == str(t)
-    assert _arrow.parse_type(str(t)).equals(t, check_metadata=True)
+    assert arrow_types.type_text(t) == str(t)
+    assert arrow_types.parse_type(str(t)).equals(t, check_metadata=True)
 
 
 @pytest.mark.parametrize("t", BROKEN_NAMES, ids=str)
 def test_other_types_travel_as_ipc(t):
     """Names that break the grammar, metadata of nested fields and rare types survive in the ipc form."""
-    text = _arrow.type_text(t)
+    text = arrow_types.type_text(t)
     assert text.startswith("ipc:")
-    assert _arrow.parse_type(text).equals(t, check_metadata=True)
+    assert arrow_types.parse_type(text).equals(t, check_metadata=True)
 
 
 def test_extension_types_are_their_storage():
     """An extension type, nested or not, travels as its storage."""
     nested = pa.list_(pa.field("item", pa.uuid()))
-    assert _arrow.type_text(pa.uuid()) == "fixed_size_binary[16]"
-    assert _arrow.type_text(nested) == "list<item: fixed_size_binary[16]>"
+    assert arrow_types.type_text(pa.uuid()) == "fixed_size_binary[16]"
+    assert arrow_types.type_text(nested) == "list<item: fixed_size_binary[16]>"
     ids = pa.array([b"a" * 16, None, b"b" * 16], pa.binary(16))
     for array in (ids, pa.ListArray.from_arrays([0, 2, 3], ids)):
         extension = pa.uuid() if array is ids else nested
-        parts = _arrow.parts_of(array.cast(extension) if array is ids else as_uuid_lists(ids))
-        assert _arrow.parts_to_array(_arrow.type_text(extension), parts).equals(array)
+        parts = arrow_types.parts_of(array.cast(extension) if array is ids else as_uuid_lists(ids))
+        assert arrow_types.parts_to_array(arrow_types.type_text(extension), parts).equals(array)
 
 
 def as_uuid_lists(ids):
@@ -137,7 +137,7 @@ def as_uuid_lists(ids):
 def test_bad_text_is_a_value_error(text):
     """Text that is no type raises ValueError and nothing else."""
     with pytest.raises(ValueError, match="Not an Arrow type"):
-        _arrow.parse_type(text)
+        arrow_types.parse_type(text)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_bad_text_is_a_value_error(text):
 )
 def test_layout(t, nodes):
     """The layout lists a type's nodes in preorder, or is OPAQUE as a whole."""
-    assert _arrow.layout(t) == nodes
+    assert arrow_types.layout(t) == nodes
 
 
 def tensors():
@@ -215,22 +215,22 @@ ARRAYS = {
 def test_parts_round_trip_with_all_slices(name):
     """Every slice of an array, cut into parts and built again, equals the slice."""
     array = ARRAYS[name]
-    text = _arrow.type_text(array.type)
+    text = arrow_types.type_text(array.type)
     for start in range(len(array) + 1):
         for length in range(len(array) - start + 1):
             part = array.slice(start, length)
-            back = _arrow.parts_to_array(text, _arrow.parts_of(part))
+            back = arrow_types.parts_to_array(text, arrow_types.parts_of(part))
             back.validate(full=True)
             assert back.equals(part)
             assert back.type.equals(array.type, check_metadata=True)
 
 
-@pytest.mark.parametrize("name", [n for n in ARRAYS if _arrow.layout(ARRAYS[n].type)[0][0] != OPAQUE])
+@pytest.mark.parametrize("name", [n for n in ARRAYS if arrow_types.layout(ARRAYS[n].type)[0][0] != OPAQUE])
 def test_parts_have_the_promised_shape(name):
     """Parts are lengths and buffers in preorder, of exact size, offsets from 0, validity only where there are nulls."""
     array = ARRAYS[name][1:]
-    parts = list(_arrow.parts_of(array))
-    for kind, argument in _arrow.layout(array.type):
+    parts = list(arrow_types.parts_of(array))
+    for kind, argument in arrow_types.layout(array.type):
         length, *buffers = (parts.pop(0) for _ in range(1 + BUFFERS[kind]))
         sizes = [None if buffer is None else memoryview(buffer).nbytes for buffer in buffers]
         assert all(memoryview(buffer).c_contiguous for buffer in buffers if buffer is not None)
@@ -250,12 +250,12 @@ def test_parts_have_the_promised_shape(name):
 
 def test_absent_validity_is_none():
     """A slice without nulls has no validity bitmap though its array has one."""
-    assert _arrow.parts_of(pa.array([None, 1, 2])[1:])[1] is None
+    assert arrow_types.parts_of(pa.array([None, 1, 2])[1:])[1] is None
 
 
 def test_parts_of_text_are_as_documented():
-    """The example in _record's docstring holds."""
-    length, validity, offsets, data = _arrow.parts_of(pa.array(["ab"]))
+    """The example in the docstring of model/parts.py holds."""
+    length, validity, offsets, data = arrow_types.parts_of(pa.array(["ab"]))
     assert (length, validity, bytes(offsets), bytes(data)) == (1, None, b"\0\0\0\0\2\0\0\0", b"ab")
 
 
@@ -263,10 +263,10 @@ def test_opaque_rows_are_joined():
     """Gathered rows of an OPAQUE type become one array, dictionaries unified."""
     rows = [pa.array(texts).dictionary_encode() for texts in (["a"], ["b", "a"], [])]
     t = rows[0].type
-    streams = [_arrow.parts_of(row)[1] for row in rows]
-    assert _arrow.build_array(t, [3, streams]).to_pylist() == ["a", "b", "a"]
+    streams = [arrow_types.parts_of(row)[1] for row in rows]
+    assert arrow_types.build_array(t, [3, streams]).to_pylist() == ["a", "b", "a"]
     with pytest.raises(ValueError, match="announced"):
-        _arrow.build_array(t, [4, streams])
+        arrow_types.build_array(t, [4, streams])
 
 
 @pytest.mark.parametrize(
@@ -292,16 +292,16 @@ def test_opaque_rows_are_joined():
 def test_parts_that_do_not_fit_are_refused(text, parts):
     """Buffers that are too small or of a wrong number raise ValueError; they may come out of a damaged lane."""
     with pytest.raises(ValueError):
-        _arrow.parts_to_array(text, parts)
+        arrow_types.parts_to_array(text, parts)
 
 
 def test_only_arrays_are_cut():
     """A chunked array is refused by name."""
     with pytest.raises(TypeError, match="ChunkedArray"):
-        _arrow.parts_of(pa.chunked_array([[1]]))
+        arrow_types.parts_of(pa.chunked_array([[1]]))
 
 
 def test_importing_the_module_imports_no_pyarrow():
     """A producer that logs no Arrow array pays for no pyarrow and no numpy."""
-    code = "import sys, shmrerun._arrow; sys.exit(bool({'pyarrow', 'numpy'} & set(sys.modules)))"
+    code = "import sys, shmrerun.model.arrow_types; sys.exit(bool({'pyarrow', 'numpy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -10,7 +10,7 @@ import uuid
 
 import pytest
 
-from shmrerun import _identity
+from shmrerun.producer import identity
 
 _ORACLE = """
 import json, multiprocessing, sys
@@ -33,7 +33,7 @@ def test_default_id_equals_the_one_of_rerun():
         for name in ("a", "app", "rerun_demo", "Grüße 😀", "x" * 100, "a.b/c", "é23", "y" * 181, "é" * 300)
     ]
     run = subprocess.run([sys.executable, "-c", _ORACLE, json.dumps(cases)], capture_output=True, text=True, check=True)
-    ours = [[_identity.default_recording_id(name, bytes.fromhex(key)), _identity.entry_name(name)] for key, name in cases]
+    ours = [[identity.default_recording_id(name, bytes.fromhex(key)), identity.entry_name(name)] for key, name in cases]
     assert ours == json.loads(run.stdout)
 
 
@@ -41,14 +41,14 @@ def test_default_authkey_is_the_one_of_the_process():
     """Without an authkey the current process's one is used, and equal calls give the same text object."""
     from multiprocessing import current_process
 
-    got = _identity.default_recording_id("app")
-    assert got == _identity.default_recording_id("app", bytes(current_process().authkey))
-    assert got is _identity.default_recording_id("app")
+    got = identity.default_recording_id("app")
+    assert got == identity.default_recording_id("app", bytes(current_process().authkey))
+    assert got is identity.default_recording_id("app")
 
 
 def test_other_application_or_authkey_gives_another_id():
     """The id depends on both inputs, and is a version 4 UUID."""
-    ids = {_identity.default_recording_id(name, key) for name in ("a", "b") for key in (b"x", b"y")}
+    ids = {identity.default_recording_id(name, key) for name in ("a", "b") for key in (b"x", b"y")}
     assert len(ids) == 4
     assert all(uuid.UUID(text).version == 4 and uuid.UUID(text).variant == uuid.RFC_4122 for text in ids)
 
@@ -56,12 +56,12 @@ def test_other_application_or_authkey_gives_another_id():
 def test_application_id_has_to_be_text():
     """An application id that is not a str is an AttributeError, as in rerun-sdk."""
     with pytest.raises(AttributeError):
-        _identity.default_recording_id(5, b"")  # type: ignore[arg-type]
+        identity.default_recording_id(5, b"")  # type: ignore[arg-type]
 
 
 def test_siphash_of_empty_input_is_the_published_one():
     """SipHash-1-3 with a zero key of no bytes is the value that other implementations give."""
-    assert _identity.siphash_1_3(b"") == 0xD1FBA762150C532C
+    assert identity.siphash_1_3(b"") == 0xD1FBA762150C532C
 
 
 @pytest.mark.parametrize(
@@ -70,4 +70,4 @@ def test_siphash_of_empty_input_is_the_published_one():
 )
 def test_given_ids_become_text(value, text):
     """A str is taken as it is, a UUID is written with dashes, anything else goes through str."""
-    assert _identity.recording_id_text(value) == text
+    assert identity.recording_id_text(value) == text

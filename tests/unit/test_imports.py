@@ -48,14 +48,14 @@ def test_import_starts_nothing():
 @pytest.mark.parametrize(
     ("module", "never"),
     [
-        ("shmrerun._segment", ("shmrerun._tree", "shmrerun._session", "shmrerun._producer")),
-        ("shmrerun._session", ("shmrerun._producer", "shmrerun.recording_stream", "shmrerun.aggregator")),
-        ("shmrerun._record", ("shmrerun._ring", "shmrerun._session")),
-        ("shmrerun._producer", ("shmrerun.aggregator", "shmrerun.rrd", "pyarrow")),
+        ("shmrerun.shm.segments", ("shmrerun.shm.tree", "shmrerun.producer.member", "shmrerun.producer.process")),
+        ("shmrerun.producer.member", ("shmrerun.producer.process", "shmrerun.recording_stream", "shmrerun.aggregator")),
+        ("shmrerun.model.parts", ("shmrerun._core", "shmrerun.producer.member")),
+        ("shmrerun.producer.process", ("shmrerun.aggregator", "shmrerun.rrd", "pyarrow")),
         ("shmrerun.recording_stream", ("shmrerun.aggregator", "shmrerun.rrd", "pyarrow")),
-        ("shmrerun.rrd.encoder", ("shmrerun.aggregator", "shmrerun._producer", "shmrerun._session")),
-        ("shmrerun.sinks.file", ("shmrerun._session", "shmrerun._producer")),
-        ("shmrerun.aggregator.process", ("shmrerun._producer", "shmrerun.archetypes", "grpc")),
+        ("shmrerun.rrd.encoder", ("shmrerun.aggregator", "shmrerun.producer.process", "shmrerun.producer.member")),
+        ("shmrerun.aggregator.commit_log", ("shmrerun.producer.member", "shmrerun.producer.process")),
+        ("shmrerun.aggregator.process", ("shmrerun.producer.process", "shmrerun.archetypes", "grpc")),
     ],
 )
 def test_direction_of_dependencies(module, never):

@@ -5,9 +5,9 @@ import os
 import numpy as np
 import pytest
 
-from shmrerun import _ring
+from shmrerun import _core
 
-L = _ring.LAYOUT
+L = _core.LAYOUT
 KEY = 78
 FROM = 256 * 1024
 
@@ -15,7 +15,7 @@ FROM = 256 * 1024
 def memory(size):
     fd = os.memfd_create("test")
     os.ftruncate(fd, size)
-    segment = _ring.Segment(fd, size)
+    segment = _core.Segment(fd, size)
     os.close(fd)
     return segment
 
@@ -24,13 +24,13 @@ def lane_of(ring):
     """A lane with its only generation, and a descriptor of its file."""
     fd = os.memfd_create("test")
     os.ftruncate(fd, 512 + 4096 + ring)
-    segment = _ring.Segment(fd, 512 + 4096 + ring)
+    segment = _core.Segment(fd, 512 + 4096 + ring)
     tree, session = memory(L["sizeof.tree"]), memory(L["sizeof.session"])
     for word, value in (("dictionary_offset", 512), ("dictionary_size", 4096), ("ring_offset", 512 + 4096), ("ring_size", ring)):
         segment.store(L[f"lane.{word}"], value)
     session.store(L["session.switches"], L["SWITCH_ENABLED"])
-    _ring.reset_time(KEY)
-    lane = _ring.Lane(tree, session, KEY)
+    _core.reset_time(KEY)
+    lane = _core.Lane(tree, session, KEY)
     assert lane.install(segment, 0)
     return lane, segment, fd
 
@@ -42,7 +42,7 @@ def test_large_values_arrive_whole(size, before):
     lane, segment, fd = lane_of(4 << 20)
     os.close(fd)
     source = np.random.default_rng(size).integers(0, 256, size + before, np.uint8)[before:]
-    path, columns = _ring.path(b"/large"), _ring.columns(b"large")
+    path, columns = _core.path(b"/large"), _core.columns(b"large")
     assert lane.append(path, columns, (1, None, bytes(before), source), 0) is None
     _, tail, _, _ = lane.position()
     raw = segment.read(512 + 4096, tail)
@@ -50,14 +50,14 @@ def test_large_values_arrive_whole(size, before):
     assert raw[tail - padded : tail - padded + size] == source.tobytes()
 
 
-@pytest.mark.skipif(not _ring.CAN_POPULATE, reason="this kernel reserves segments when they are made")
+@pytest.mark.skipif(not _core.CAN_POPULATE, reason="this kernel reserves segments when they are made")
 def test_pages_ahead_are_allocated_and_change_nothing():
     """A scan that sees much new allocates pages that the producer has not reached; they are zero, and what is written stays."""
     ring = 16 << 20
     lane, segment, fd = lane_of(ring)
-    hopper = _ring.Hopper()
+    hopper = _core.Hopper()
     hopper.add_reader(segment)
-    path, columns = _ring.path(b"/large"), _ring.columns(b"large")
+    path, columns = _core.path(b"/large"), _core.columns(b"large")
     value = bytes(range(256)) * 4096  # 1 MiB
     for number in range(1, 13):
         assert lane.append(path, columns, (1, None, b"", value), 0) in (None, True, False)
@@ -78,9 +78,9 @@ def test_pages_ahead_are_allocated_and_change_nothing():
 def test_lanes_of_small_rows_allocate_nothing_ahead():
     """A lane with little in it takes no memory that it may never need."""
     lane, segment, fd = lane_of(16 << 20)
-    hopper = _ring.Hopper()
+    hopper = _core.Hopper()
     hopper.add_reader(segment)
-    path, columns = _ring.path(b"/small"), _ring.columns(b"small")
+    path, columns = _core.path(b"/small"), _core.columns(b"small")
     for _ in range(20):
         lane.append(path, columns, (1, None, bytes(1000)), 0)
         hopper.scan()

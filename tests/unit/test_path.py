@@ -6,7 +6,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from shmrerun import _path, errors
+from shmrerun import errors
+from shmrerun.model import entity_paths
 
 TEXT = st.text(max_size=24) | st.text(alphabet="ab/\\ {}u0149fF._-\n\té\u00a0\u0301ि", max_size=24)
 
@@ -24,7 +25,7 @@ def oracle():
 @settings(max_examples=2000, deadline=None)
 def test_parse_equals_rerun(oracle, path):
     """Any str is taken as the entity that rerun-sdk takes it as, in the same canonical text."""
-    assert _path.canonical(path) == oracle(path)
+    assert entity_paths.canonical(path) == oracle(path)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,7 @@ def test_parse_equals_rerun(oracle, path):
 )
 def test_odd_escapes_equal_rerun(oracle, path):
     """Escapes that are wrong in some way are taken as rerun-sdk takes them."""
-    assert _path.canonical(path) == oracle(path)
+    assert entity_paths.canonical(path) == oracle(path)
 
 
 def test_every_character_is_escaped_as_by_rerun():
@@ -65,7 +66,7 @@ def test_every_character_is_escaped_as_by_rerun():
 
     rerun = pytest.importorskip("rerun")
     codes = [c for c in range(0x110000) if unicodedata.category(chr(c)) not in ("Cs", "Cn")]
-    wrong = [c for c in codes if _path.escape_entity_path_part(chr(c)) != rerun.escape_entity_path_part(chr(c))]
+    wrong = [c for c in codes if entity_paths.escape_entity_path_part(chr(c)) != rerun.escape_entity_path_part(chr(c))]
     assert wrong == []
 
 
@@ -73,35 +74,35 @@ def test_every_character_is_escaped_as_by_rerun():
 def test_new_entity_path_equals_rerun(parts):
     """A path of parts is joined and escaped as by rerun-sdk."""
     rerun = pytest.importorskip("rerun")
-    assert _path.new_entity_path(parts) == rerun.new_entity_path(parts)
+    assert entity_paths.new_entity_path(parts) == rerun.new_entity_path(parts)
 
 
 @given(path=TEXT)
 def test_canonical_text_is_a_fixed_point(path):
     """The canonical text of a canonical text is itself, but where a part ends in a backslash (no text says that)."""
-    once = _path.canonical(path)
+    once = entity_paths.canonical(path)
     assume("\\\\/" not in once)
-    assert _path.canonical(once) == once
+    assert entity_paths.canonical(once) == once
 
 
 @given(parts=st.lists(TEXT, max_size=4))
 def test_list_is_one_part_an_item(oracle, parts):
     """A list names the entity that its joined parts name; nothing in an item splits it."""
-    assert _path.canonical(parts) == oracle(_path.new_entity_path(parts))
+    assert entity_paths.canonical(parts) == oracle(entity_paths.new_entity_path(parts))
 
 
 @pytest.mark.parametrize(("path", "shown"), [(("a",), "'tuple' object"), (b"a", "'bytes' object"), (5, "'int' object"), (None, "'None'")])
 def test_other_types_are_refused(path, shown):
     """A path that is neither str nor list is a TypeError that names its type."""
     with pytest.raises(TypeError, match=f"argument 'entity_path': {shown} is not an instance of 'str'"):
-        _path.canonical(path)
+        entity_paths.canonical(path)
 
 
 @pytest.mark.parametrize("part", [5, None])
 def test_parts_to_escape_are_text(part):
     """A part that is not a str is a TypeError."""
     with pytest.raises(TypeError, match="argument 'part'"):
-        _path.escape_entity_path_part(part)
+        entity_paths.escape_entity_path_part(part)
 
 
 @pytest.mark.parametrize("path", ["\ud800", ["\ud800"]])
@@ -109,15 +110,15 @@ def test_lone_surrogates_are_refused(path):
     """A path that UTF-8 cannot carry is a UnicodeEncodeError, and is not remembered."""
     for _ in range(2):
         with pytest.raises(UnicodeEncodeError):
-            _path.canonical(path)
+            entity_paths.canonical(path)
 
 
 def test_oddities_are_told_once_a_path(capfd):
     """Unescaped whitespace and unknown escapes are told on stderr, once for each path."""
     errors._said.clear()
     for _ in range(3):
-        _path._cache.clear()
-        _path.canonical(r"one two/\q")
+        entity_paths._cache.clear()
+        entity_paths.canonical(r"one two/\q")
     err = capfd.readouterr().err
     assert err.count("\n") == 1
     assert err.startswith("shmrerun: entity path ")
@@ -126,8 +127,8 @@ def test_oddities_are_told_once_a_path(capfd):
 
 def test_cache_is_bounded(monkeypatch):
     """The cache of str paths never holds more than its limit."""
-    monkeypatch.setattr(_path, "_CACHE_SIZE", 10)
-    monkeypatch.setattr(_path, "_cache", {})
+    monkeypatch.setattr(entity_paths, "_CACHE_SIZE", 10)
+    monkeypatch.setattr(entity_paths, "_cache", {})
     for n in range(100):
-        assert _path.canonical(f"a{n}") == f"/a{n}"
-        assert len(_path._cache) <= 10
+        assert entity_paths.canonical(f"a{n}") == f"/a{n}"
+        assert len(entity_paths._cache) <= 10

@@ -8,7 +8,7 @@ import pytest
 import xxhash
 from helpers_rrd import SCALAR, STORE, ids, points, scalars, several, times, tuid
 
-from shmrerun._record import SEQUENCE
+from shmrerun.model.parts import SEQUENCE
 from shmrerun.rrd import encoder, proto
 from shmrerun.rrd.chunk import Chunk, ChunkSchema, chunk_from_batch, decode, encode, tuid_text
 

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 from helpers_rrd import FOO, STORE, ids, read, rerun, scalars, several, tables, times, tuid, verify, write
 
-from shmrerun._arrow import type_text
-from shmrerun._record import SEQUENCE, TIMESTAMP, Column
+from shmrerun.model.arrow_types import type_text
+from shmrerun.model.parts import SEQUENCE, TIMESTAMP, Column
 from shmrerun.rrd import decoder, encoder, proto
 from shmrerun.rrd.chunk import ChunkSchema, chunk_from_batch, decode, encode
 from shmrerun.rrd.footer import Manifest, footer_payload

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shmrerun import _time
-from shmrerun._record import DURATION, SEQUENCE, TIMESTAMP
+from shmrerun.model import times
+from shmrerun.model.parts import DURATION, SEQUENCE, TIMESTAMP
 
 SMALLEST = -(2**63) + 1
 
@@ -64,7 +64,7 @@ class Index:
 )
 def test_values(values, result):
     """Each accepted type gives the kind of its argument and the exact integer."""
-    got = _time.convert("t", **values)
+    got = times.convert("t", **values)
     assert got == result
     assert [type(x) for x in got] == [int, int]
 
@@ -114,10 +114,10 @@ MILLIS = "set_time: Expected seconds since unix epoch, but it looks like this is
 def test_errors(values, error, message):
     """What is no value of its kind raises the error that rerun-sdk raises."""
     with pytest.raises(error, match=message):
-        _time.convert("t", **values)
+        times.convert("t", **values)
 
 
-@pytest.mark.parametrize("call", [_time.convert, _time.seconds_to_timestamp, _time.nanos_to_timestamp])
+@pytest.mark.parametrize("call", [times.convert, times.seconds_to_timestamp, times.nanos_to_timestamp])
 def test_names(call):
     """A name that is empty is a ValueError, one that is no str a TypeError; any other text is legal."""
     with pytest.raises(ValueError, match="Invalid `TimelineName`: must not be empty"):
@@ -131,18 +131,18 @@ def test_names(call):
 def test_number_of_values_is_checked_before_the_name():
     """A call without value complains about the value, whatever the name."""
     with pytest.raises(ValueError, match=r"timeline='5'"):
-        _time.convert(5)
+        times.convert(5)
 
 
 def test_older_functions():
     """Seconds are cut to nanoseconds, nanoseconds are taken as they are; neither is checked for milliseconds."""
-    assert _time.seconds_to_timestamp("t", 1.9e-9) == (TIMESTAMP, 1)
-    assert _time.seconds_to_timestamp("t", 1.5) == (TIMESTAMP, 1_500_000_000)
-    assert _time.nanos_to_timestamp("t", -(2**63)) == (TIMESTAMP, SMALLEST)
+    assert times.seconds_to_timestamp("t", 1.9e-9) == (TIMESTAMP, 1)
+    assert times.seconds_to_timestamp("t", 1.5) == (TIMESTAMP, 1_500_000_000)
+    assert times.nanos_to_timestamp("t", -(2**63)) == (TIMESTAMP, SMALLEST)
     with pytest.raises(OverflowError):
-        _time.seconds_to_timestamp("t", 1e11)
+        times.seconds_to_timestamp("t", 1e11)
     with pytest.raises(ValueError, match="NaN"):
-        _time.seconds_to_timestamp("t", float("nan"))
+        times.seconds_to_timestamp("t", float("nan"))
 
 
 @pytest.fixture(scope="module")
@@ -164,13 +164,13 @@ def oracle():
 @pytest.mark.parametrize("kind", ["duration", "timestamp"])
 def test_float_seconds_equal_rerun(oracle, kind, seconds):
     """Float seconds give the nanoseconds that rerun-sdk gives."""
-    assert _time.convert("t", **{kind: seconds})[1] == oracle(kind, seconds)
+    assert times.convert("t", **{kind: seconds})[1] == oracle(kind, seconds)
 
 
 @given(when=st.datetimes(dt.datetime(1678, 1, 1), dt.datetime(2262, 1, 1)))  # noqa: DTZ001
 def test_datetimes_are_exact(when):
     """A datetime keeps every microsecond."""
-    assert _time.convert("t", timestamp=when)[1] == int(np.datetime64(when, "ns").astype(np.int64))
+    assert times.convert("t", timestamp=when)[1] == int(np.datetime64(when, "ns").astype(np.int64))
 
 
 @given(count=st.integers(-(10**6), 10**6), unit=st.sampled_from(["W", "D", "h", "m", "s", "ms", "us", "ns", "M", "Y"]))
@@ -180,13 +180,13 @@ def test_numpy_units_are_exact(count, unit):
     count = count % 200 if wide else count
     for kind, value in (("duration", np.timedelta64(count, unit)), ("timestamp", np.datetime64(count, unit))):
         nanos = value.astype(value.dtype.type(0, "ns").dtype).astype(np.int64)
-        assert _time.convert("t", **{kind: value})[1] == max(int(nanos), SMALLEST)
+        assert times.convert("t", **{kind: value})[1] == max(int(nanos), SMALLEST)
 
 
 def test_plain_numbers_do_not_import_numpy():
     """Ints, floats and datetimes are converted without NumPy."""
     code = (
-        "import sys, datetime; from shmrerun._time import convert\n"
+        "import sys, datetime; from shmrerun.model.times import convert\n"
         "convert('t', 1); convert('t', duration=1.5); convert('t', timestamp=datetime.datetime(2020, 1, 1))\n"
         "assert 'numpy' not in sys.modules and 'pyarrow' not in sys.modules"
     )

@@ -1,0 +1,1 @@
+"""Ways into a recording from other libraries and programs."""

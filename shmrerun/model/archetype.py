@@ -1,0 +1,356 @@
+"""Archetype classes, made from the rows of ``_table``.
+
+Speed decides the form. Each instance keeps its fields' *parts* in numbered slots; constructor and ``_row`` of a class
+are written out as source with the field names in it and compiled once, at first access: no loop over fields, no
+``**kwargs``, real signatures. The commonest values (a float for a float64 field, a str for a text) are converted in the
+constructor itself.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from shmrerun import errors
+from shmrerun.model.batches import ComponentColumn, ComponentColumnList, FieldBatch, OwnRow, describe
+from shmrerun.model.convert import buffers, converters
+from shmrerun.model.parts import Column, ColumnSet
+from shmrerun.model.tables.archetypes import ROWS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, ClassVar, Self
+
+    from shmrerun.model.batches import DescribedComponentBatch
+    from shmrerun.model.tables.archetypes import Field, Row
+
+    Parts = tuple[Any, ...]
+
+_FAST = {  # converter: type that the constructor converts itself, and how
+    "float64": ("float", "(1, None, pack_f64({0}))"),
+    "text": ("str", "(1, None, pack_offsets(0, len(raw := {0}.encode())), raw)"),
+}
+_EXACT = 2**53  # ints below this are floats without loss; others take the long way
+
+
+class Archetype(OwnRow):
+    """A set of components that make sense together; base of the classes in :mod:`shmrerun.archetypes`."""
+
+    __slots__ = ()
+    NAME: ClassVar[str]
+    _fields: ClassVar[tuple[str, ...]]
+    _columns_all: ClassVar[tuple[Column, ...]]
+    _converters: ClassVar[tuple[converters.Converter, ...]]
+    _sets: ClassVar[dict[int, ColumnSet]]
+
+    @classmethod
+    def _make_set(cls, mask: int) -> ColumnSet:
+        """Find the ColumnSet of the fields whose bits are in ``mask``, and remember it."""
+        found = cls._sets[mask] = ColumnSet(
+            tuple(column for at, column in enumerate(cls._columns_all) if mask >> at & 1),
+        )
+        return found
+
+    def _cells(self) -> Iterator[tuple[Column, Parts]]:
+        """Column and parts of each field that is set."""
+        for at, column in enumerate(self._columns_all):
+            parts = getattr(self, f"_{at}")
+            if parts is not None:
+                yield column, parts
+
+    @classmethod
+    def _take(cls, at: int, value: Any) -> Parts:
+        """Convert a value of field ``at``: arrays of the right Arrow type and batches as they are, others by rule."""
+        return converters.take(cls._converters[at], cls._columns_all[at].arrow, value)
+
+    @classmethod
+    def _guarded(cls, at: int, value: Any) -> Parts | None:
+        """Convert as ``_take`` does; None stays None; an error is reported and leaves an empty column."""
+        if value is None:
+            return None
+        try:
+            return cls._take(at, value)
+        except Exception as error:
+            error.__suppress_context__ = True  # that the quick way did not take it says nothing
+            errors.report(cls._context(at), error)
+            return cls._converters[at].empty
+
+    @classmethod
+    def _context(cls, at: int) -> str:
+        return f"{(cls._columns_all[at].component_type or '').rpartition('.')[2]}Batch"
+
+    def _put(self, name: str, value: Any) -> None:
+        """Set a field from a custom constructor."""
+        at = self._fields.index(name)
+        if value is None:
+            parts = None
+        else:
+            try:
+                parts = self._converters[at].quick[type(value)](value)
+            except Exception:
+                parts = self._guarded(at, value)
+        setattr(self, f"_{at}", parts)
+
+    @classmethod
+    def archetype(cls) -> str:
+        """Return the full name."""
+        return cls.NAME
+
+    @classmethod
+    def archetype_short_name(cls) -> str:
+        """Return the name without ``rerun.archetypes.``."""
+        return cls.NAME.rpartition(".")[2]
+
+    def as_component_batches(self) -> list[DescribedComponentBatch]:
+        """Return the fields that are set; their pyarrow arrays are made when asked for."""
+        return [FieldBatch(column, parts).described() for column, parts in self._cells()]
+
+    @classmethod
+    def cleared(cls) -> Self:
+        """Return an archetype that clears all fields when logged."""
+        return cls._build({}, clear_unset=True)
+
+    @classmethod
+    def _build(cls, values: dict[str, Any], *, clear_unset: bool) -> Self:
+        made = cls.__new__(cls)
+        for at, name in enumerate(cls._fields):
+            parts = cls._guarded(at, values.get(name))
+            setattr(made, f"_{at}", cls._converters[at].empty if parts is None and clear_unset else parts)
+        return made
+
+    @classmethod
+    def _column_list(cls, values: dict[str, Any]) -> ComponentColumnList:
+        return ComponentColumnList(cls._column(at, values[name]) for at, name in enumerate(cls._fields) if values[name] is not None)
+
+    @classmethod
+    def _column(cls, at: int, value: Any) -> ComponentColumn:
+        """Rows of one field: the leading dimension of the argument, where it has numbers for values."""
+        parts = cls._guarded(at, value)
+        assert parts is not None
+        batch = FieldBatch(cls._columns_all[at], parts)
+        count = len(batch)
+        width = cls._converters[at].width
+        pa = sys.modules.get("pyarrow")
+        lengths = [1] * count
+        if width and not (isinstance(value, FieldBatch) or (pa is not None and isinstance(value, pa.Array))):
+            import numpy as np
+
+            try:
+                shape = np.shape(value)
+            except ValueError:  # rows of different lengths
+                shape = ()
+            if width == 1 and not shape:
+                lengths = [count]
+            elif shape and (width == 1 or len(shape) > 1):
+                lengths = [count // shape[0]] * shape[0] if shape[0] else []
+        return ComponentColumn(describe(cls._columns_all[at]), batch, lengths=lengths)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self._fields)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        from pprint import pformat
+
+        lines = [
+            f"  {name}={pformat(batch.as_arrow_array().to_pylist(), indent=4)}"
+            for name in self._fields
+            if (batch := getattr(self, name)) is not None
+        ]
+        return f"rr.{type(self).__name__}(\n" + ",\n".join(lines) + "\n)"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        values = [getattr(self, f"_{at}") for at in range(len(self._fields))]
+        plain = [
+            None if parts is None else tuple(part if isinstance(part, int | None) else bytes(part) for part in parts) for parts in values
+        ]
+        return _restore, (type(self), plain)
+
+
+def _restore(cls: type[Archetype], values: list[Parts | None]) -> Archetype:
+    made = cls.__new__(cls)
+    for at, parts in enumerate(values):
+        setattr(made, f"_{at}", parts)
+    return made
+
+
+def make_class(name: str) -> type[Archetype]:
+    """Make the class of one row of the table.
+
+    Raises
+    ------
+    KeyError
+        There is no such row.
+    """
+    row = ROWS[name]
+    full = f"rerun.archetypes.{name}"
+    columns = tuple(Column(f"{name}:{field.name}", full, field.component_type, field.arrow) for field in row.fields)
+    functions = _compile(name, row)
+    body: dict[str, Any] = {
+        "__slots__": tuple(f"_{at}" for at in range(len(columns))),
+        "__doc__": f"{row.doc}\n\nFields: {', '.join(field.name for field in row.fields)}.",
+        "__module__": "shmrerun.archetypes",
+        "NAME": full,
+        "_fields": tuple(field.name for field in row.fields),
+        "_columns_all": columns,
+        "_converters": tuple(converters.converter(field.converter) for field in row.fields),
+        "_sets": {},
+        "_row": functions["_row"],
+        "columns": classmethod(functions["columns"]),
+        "from_fields": classmethod(functions["from_fields"]),
+    }
+    for at, (field, column) in enumerate(zip(row.fields, columns, strict=True)):
+        body[field.name] = _field_property(at, column)
+        body[f"descriptor_{field.name}"] = staticmethod(_descriptor_of(field, column))
+    body["__init__"] = _imported(row.init) if row.init else functions["__init__"]
+    for extra in row.extras:
+        where, _, alias = extra.partition(" as ")
+        body[alias or where.partition(":")[2]] = _imported(where)
+    made: type[Archetype] = type(name, (Archetype,), body)
+    if row.finish:
+        _imported(row.finish)(made)
+    functions["_row"].__globals__.update(cls=made, sets=made._sets, make_set=made._make_set)
+    for function in (functions["_row"], functions["columns"], functions["from_fields"], functions["__init__"]):
+        function.__qualname__ = f"{name}.{function.__name__}"
+    return made
+
+
+def _imported(where: str) -> Any:
+    from importlib import import_module
+
+    module, _, function = where.partition(":")
+    return getattr(import_module(f"shmrerun.model.{module}"), function)
+
+
+def _field_property(at: int, column: Column) -> property:
+    slot = f"_{at}"
+
+    def get(self: Archetype) -> FieldBatch | None:
+        parts = getattr(self, slot)
+        return None if parts is None else FieldBatch(column, parts)
+
+    return property(get, doc=f"Values of {column.component} ({column.component_type}), or None.")
+
+
+def _descriptor_of(field: Field, column: Column) -> Any:
+    def descriptor() -> Any:
+        return describe(column)
+
+    descriptor.__name__ = f"descriptor_{field.name}"
+    descriptor.__doc__ = f"Return the descriptor of {column.component}."
+    return descriptor
+
+
+def _compile(name: str, row: Row) -> dict[str, Any]:
+    """Compile ``__init__``, ``_row``, ``columns`` and ``from_fields`` of one class."""
+    names = [field.name for field in row.fields]
+    optional = [f"{field}=None" for field in names]
+    lines = [f"def __init__({', '.join(['self', *_parameters(row)])}):"]
+    if row.prepare:
+        prepared = [f"        {line}" for line in row.prepare.strip().splitlines()]
+        unset = " = ".join(f"self._{at}" for at in range(len(names)))
+        lines += [
+            "    try:",
+            *prepared,
+            "    except Exception as error:",
+            f"        report({name!r}, error)",
+            f"        {unset} = None",
+            "        return",
+        ]
+    for at, field in enumerate(row.fields):
+        lines += _assignment(at, field)
+    lines += ["def _row(self):"]
+    if len(names) == 1:
+        lines += ["    parts = self._0", "    if parts is None:", "        return make_set(0), ()", "    mask = 1"]
+    else:
+        lines += ["    mask = 0", "    parts = ()"]
+        for at in range(len(names)):
+            lines += [
+                f"    part = self._{at}",
+                "    if part is not None:",
+                f"        mask |= {1 << at}",
+                "        parts += part",
+            ]
+    lines += [
+        "    try:",
+        "        return sets[mask], parts",
+        "    except KeyError:",
+        "        return make_set(mask), parts",
+        f"def columns(cls, *, {', '.join(optional)}):",
+        f"    return cls._column_list({{{', '.join(f'{field!r}: {field}' for field in names)}}})",
+        f"def from_fields(cls, *, clear_unset: bool = False, {', '.join(optional)}):",
+        f"    return cls._build({{{', '.join(f'{field!r}: {field}' for field in names)}}}, clear_unset=clear_unset)",
+    ]
+    source = "\n".join(lines)
+    scope: dict[str, Any] = {
+        "__name__": "shmrerun.archetypes",
+        "pack_f64": buffers.pack_f64,
+        "pack_offsets": buffers.pack_offsets,
+        "report": errors.report,
+        "rule": _rule,
+        **{f"q{at}": converters.converter(field.converter).quick for at, field in enumerate(row.fields)},
+    }
+    exec(compile(source, f"<shmrerun archetype {name}>", "exec"), scope)  # noqa: S102  our own table is the input
+    scope["columns"].__doc__ = "Make columns for ``send_columns``: one row for each leading element of every argument."
+    scope["from_fields"].__doc__ = "Make an archetype of some fields; ``clear_unset`` empties the others when logged."
+    return scope
+
+
+def _parameters(row: Row) -> list[str]:
+    """Source of the constructor's parameters after ``self``."""
+    words = []
+    for parameter in row.parameters:
+        if parameter.keyword and "*" not in words:
+            words.append("*")
+        words.append(parameter.name if parameter.required else f"{parameter.name}=None")
+    return words
+
+
+_rules: dict[str, Any] = {}
+
+
+def _rule(name: str) -> Any:
+    """Return a function of ``_rules``, which is imported only when a constructor needs it."""
+    found = _rules.get(name)
+    if found is None:
+        found = _rules[name] = _imported(f"convert.rules:{name}")
+    return found
+
+
+def _assignment(at: int, field: Field) -> list[str]:
+    """Source that sets slot ``at`` from the parameter: fast case, None, quick table, and everything else guarded."""
+    value = field.name
+    slow = f"cls._guarded({at}, {value})"
+    kind, expression = _FAST.get(field.converter, ("", ""))
+    expression = expression.format(value)
+    lines = [f"    if {value} is None:", f"        self._{at} = None"]
+    if kind == "str":  # a lone surrogate: let the guarded way say so
+        lines = [
+            f"    if type({value}) is str:",
+            "        try:",
+            f"            self._{at} = {expression}",
+            "        except UnicodeEncodeError:",
+            f"            self._{at} = {slow}",
+            f"    elif {value} is None:",
+            f"        self._{at} = None",
+        ]
+    elif kind:
+        lines = [
+            f"    if type({value}) is {kind}:",
+            f"        self._{at} = {expression}",
+            f"    elif type({value}) is int and -{_EXACT} < {value} < {_EXACT}:",
+            f"        self._{at} = {expression}",
+            f"    elif {value} is None:",
+            f"        self._{at} = None",
+        ]
+    return [
+        *lines,
+        "    else:",
+        "        try:",
+        f"            self._{at} = q{at}[type({value})]({value})",
+        "        except Exception:",
+        f"            self._{at} = {slow}",
+    ]

@@ -1,0 +1,1 @@
+"""From what users give to the Arrow-layout parts of a component."""

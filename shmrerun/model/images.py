@@ -1,0 +1,276 @@
+"""The constructor of Image, and what reads its format back.
+
+Source: rules and messages observed on rerun-sdk 0.41.0.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from shmrerun.components import enum_class
+from shmrerun.errors import warn
+from shmrerun.model.convert.buffers import as_numpy, pack_offsets, pack_u32, view
+from shmrerun.model.tables.components import ENUMS
+
+if TYPE_CHECKING:
+    import builtins
+    from typing import Any
+
+    from shmrerun.model.archetype import Archetype
+
+_CHANNELS = {"L": 1, "RGB": 3, "RGBA": 4, "BGR": 3, "BGRA": 4}
+_DATATYPES = {  # NumPy dtype without byte order: ChannelDatatype
+    "u1": 6, "i1": 7, "u2": 8, "i2": 9, "u4": 10, "i4": 11, "u8": 12, "i8": 13, "f2": 33, "f4": 34, "f8": 35,
+}  # fmt: skip
+_DEFAULT_MODELS = {channels: ENUMS["ColorModel"][name] for channels, name in ((1, "L"), (3, "RGB"), (4, "RGBA"))}
+
+
+def image(
+    self: Archetype,
+    image: Any = None,
+    color_model: Any = None,
+    *,
+    pixel_format: Any = None,
+    datatype: Any = None,
+    bytes: builtins.bytes | None = None,  # noqa: A002  Rerun's name
+    width: int | None = None,
+    height: int | None = None,
+    opacity: Any = None,
+    draw_order: Any = None,
+    magnification_filter: Any = None,
+) -> None:
+    """Make an image of an array, or of raw bytes with their format.
+
+    Parameters
+    ----------
+    image : array-like, optional
+        Shape (height, width) or (height, width, channels), leading and trailing dimensions of size 1 dropped; uint8 to
+        float64. Elements that lie in C order are not copied: leave them alone until the image is logged.
+    color_model : ColorModel or str, optional
+        Default by the number of channels: 1 is L, 3 is RGB, 4 is RGBA.
+    pixel_format : PixelFormat or str, optional
+        Of ``bytes``, instead of ``color_model`` and ``datatype``.
+    datatype : ChannelDatatype, str or NumPy type, optional
+        Of ``bytes``.
+    bytes : bytes, optional
+        Raw pixels; needs ``width`` and ``height``, and a format.
+    width, height : int, optional
+        Pixels; with an array they must be the array's.
+    opacity, draw_order : float, optional
+        Single values, float32.
+    magnification_filter : MagnificationFilter or str, optional
+        How pixels are shown that are larger than those of the screen.
+
+    Raises
+    ------
+    ValueError
+        No image, contradicting or missing arguments, a shape that is no image's, an unknown name; strict mode or not.
+    """
+    if image is None and bytes is None:
+        raise ValueError("Must specify either 'image' or 'bytes'")
+    if bytes is not None:
+        layout = _format_of_bytes(width, height, pixel_format, color_model, datatype)
+        self._put("buffer", bytes)
+    else:
+        layout = _format_of_array(self, image, color_model, width, height)
+    setattr(self, "_1", layout)  # noqa: B010  slots are made with the class
+    self._put("opacity", opacity)
+    self._put("draw_order", draw_order)
+    self._put("magnification_filter", magnification_filter)
+
+
+def image_format(self: Archetype) -> Any:
+    """Return how the bytes of the image are to be read, as an ImageFormat."""
+    from shmrerun.components import component_class
+
+    batch = getattr(self, "format")  # noqa: B009
+    row = batch.as_arrow_array()[0].as_py()
+    return component_class("ImageFormat")(row.pop("width"), row.pop("height"), **row)
+
+
+def as_pil_image(self: Archetype) -> Any:
+    """Return the image as one of PIL, which must be installed; BGR is turned round.
+
+    Raises
+    ------
+    TypeError
+        PIL has no such type of pixels.
+    """
+    from PIL import Image as Pillow
+
+    return Pillow.fromarray(_pixels(self))
+
+
+def _pixels(self: Archetype) -> Any:
+    """Array of the pixels, in the order of RGB."""
+    import numpy as np
+
+    layout = image_format(self)
+    kinds = {code: kind for kind, code in _DATATYPES.items()}
+    values = np.frombuffer(getattr(self, "_0")[-1], kinds[layout.channel_datatype.value])  # noqa: B009
+    name = "L" if layout.color_model is None else layout.color_model.name
+    shape = (layout.height, layout.width) if name == "L" else (layout.height, layout.width, _CHANNELS[name])
+    values = values.reshape(shape)
+    return values[..., [2, 1, 0, 3][: shape[-1]]] if name.startswith("BGR") else values
+
+
+def depth_image(
+    self: Archetype,
+    image: Any,
+    *,
+    meter: Any = None,
+    colormap: Any = None,
+    depth_range: Any = None,
+    point_fill_ratio: Any = None,
+    draw_order: Any = None,
+    magnification_filter: Any = None,
+) -> None:
+    """Make a depth image of an array.
+
+    Parameters
+    ----------
+    image : array-like
+        Shape (height, width), dimensions of size 1 around it dropped; uint8 to float64. Not copied if in C order.
+    meter : float, optional
+        Number of units in one metre.
+    colormap : Colormap or str, optional
+        How depths are shown.
+    depth_range : pair of float, optional
+        Depths of the colormap's ends.
+    point_fill_ratio, draw_order : float, optional
+        Single values, float32.
+    magnification_filter : MagnificationFilter or str, optional
+        How pixels are shown that are larger than those of the screen.
+
+    Raises
+    ------
+    ValueError
+        A shape or dtype that is no depth image's; strict mode or not.
+    """
+    _flat_image(self, "DepthImage", image)
+    self._put("meter", meter)
+    self._put("colormap", colormap)
+    self._put("depth_range", depth_range)
+    self._put("point_fill_ratio", point_fill_ratio)
+    self._put("draw_order", draw_order)
+    self._put("magnification_filter", magnification_filter)
+
+
+def segmentation_image(self: Archetype, image: Any, *, opacity: Any = None, draw_order: Any = None) -> None:
+    """Make an image of class ids.
+
+    Parameters
+    ----------
+    image : array-like
+        Shape (height, width), dimensions of size 1 around it dropped. Not copied if in C order.
+    opacity, draw_order : float, optional
+        Single values, float32.
+
+    Raises
+    ------
+    ValueError
+        A shape or dtype that is no such image's; strict mode or not.
+    """
+    _flat_image(self, "SegmentationImage", image)
+    self._put("opacity", opacity)
+    self._put("draw_order", draw_order)
+
+
+def _flat_image(self: Archetype, name: str, image: Any) -> None:
+    """Set buffer and format of an image with one channel."""
+    values = as_numpy(image)
+    shape = _squeezed(values.shape)
+    if len(shape) != 2:
+        raise ValueError(f"{name} must be 2D, got shape {values.shape}")
+    datatype = _DATATYPES.get(values.dtype.str[1:])
+    if datatype is None:
+        raise ValueError(f"Unsupported dtype {values.dtype} for {name}")
+    if not values.dtype.isnative:
+        values = values.astype(values.dtype.newbyteorder("="))
+    size = values.nbytes
+    setattr(self, "_0", (1, None, pack_offsets(0, size), size, None, view(values)))  # noqa: B010
+    setattr(self, "_1", _format(shape[1], shape[0], None, None, datatype))  # noqa: B010
+
+
+def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Drop leading and trailing dimensions of size 1 until two are left."""
+    while len(shape) > 2 and shape[0] == 1:
+        shape = shape[1:]
+    while len(shape) > 2 and shape[-1] == 1:
+        shape = shape[:-1]
+    return shape
+
+
+def _format_of_bytes(width: Any, height: Any, pixel_format: Any, color_model: Any, datatype: Any) -> tuple[Any, ...]:
+    if width is None or height is None:
+        raise ValueError("Specifying 'bytes' requires 'width' and 'height'")
+    if pixel_format is not None:
+        for name, value in (("datatype", datatype), ("color_model", color_model)):
+            if value is not None:
+                raise ValueError(f"Specifying '{name}' is mutually exclusive with 'pixel_format'")
+        return _format(int(width), int(height), enum_class("PixelFormat").auto(pixel_format).value, None, None)
+    if datatype is None or color_model is None:
+        raise ValueError("Specifying 'bytes' requires 'pixel_format' or both 'color_model' and 'datatype'")
+    model = enum_class("ColorModel").auto(color_model).value
+    return _format(int(width), int(height), None, model, _datatype(datatype))
+
+
+def _datatype(datatype: Any) -> int:
+    """Wire value of a ChannelDatatype, its name, or a NumPy type."""
+    if isinstance(datatype, type) or hasattr(datatype, "itemsize"):
+        import numpy as np
+
+        found = _DATATYPES.get(np.dtype(datatype).str[1:])
+        if found is None:
+            raise ValueError(f"Cannot convert {datatype} to ChannelDatatype")
+        return found
+    value: int = enum_class("ChannelDatatype").auto(getattr(datatype, "value", datatype)).value
+    return value
+
+
+def _format_of_array(self: Archetype, image: Any, color_model: Any, width: Any, height: Any) -> tuple[Any, ...]:
+    values = as_numpy(image)
+    shape = _squeezed(values.shape)
+    if len(shape) not in (2, 3):
+        raise ValueError(f"Expected a 2D or 3D tensor, got {shape}")
+    rows, columns = shape[:2]
+    channels = shape[2] if len(shape) == 3 else 1
+    for name, given, found in (("width", width, columns), ("height", height, rows)):
+        if given is not None and given != found:
+            raise ValueError(f"Provided {name} {given} does not match image {name} {found}")
+    model = _model(color_model, channels)
+    datatype = _DATATYPES.get(values.dtype.str[1:])
+    if datatype is None:
+        warn(f"Unsupported dtype {values.dtype} for Image")
+    if not values.dtype.isnative:
+        values = values.astype(values.dtype.newbyteorder("="))
+    size = values.nbytes
+    raw = values.tobytes() if datatype is None else view(values)
+    setattr(self, "_0", (1, None, pack_offsets(0, size), size, None, raw))  # noqa: B010
+    return _format(columns, rows, None, model, datatype)
+
+
+def _model(color_model: Any, channels: int) -> int | None:
+    """Wire value of the colour model, checked against the number of channels."""
+    if color_model is None:
+        model = _DEFAULT_MODELS.get(channels)
+        if model is None:
+            warn(f"Expected 1, 3, or 4 channels; got {channels}")
+        return model
+    given = getattr(color_model, "name", color_model)
+    expected = _CHANNELS.get(str(given).upper())
+    if expected is None:
+        warn(f"Unknown ColorModel: '{given}'")
+    elif expected != channels:
+        warn(f"Expected {expected} channels for {given}; got {channels} channels")
+    return int(enum_class("ColorModel").auto(given).value)
+
+
+@lru_cache(64)
+def _format(width: int, height: int, *codes: int | None) -> tuple[Any, ...]:
+    """Parts of one ImageFormat: pixel format, colour model and channel datatype are null where None."""
+    parts: tuple[Any, ...] = (1, None, 1, None, pack_u32(width), 1, None, pack_u32(height))
+    for code in codes:
+        parts += (1, b"\0", b"\0") if code is None else (1, None, code.to_bytes(1, "little"))
+    return parts

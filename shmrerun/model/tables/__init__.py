@@ -1,0 +1,1 @@
+"""Facts and words about archetypes, components and enums, as data: no code."""

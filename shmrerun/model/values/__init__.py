@@ -1,0 +1,1 @@
+"""Classes of single values and of enums."""

@@ -1,0 +1,205 @@
+"""Values that are records: annotations of classes, pairs of texts, selections of dimensions, counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shmrerun.model.values.base import Value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+
+class AnnotationInfo(Value):
+    """Label and colour of an id."""
+
+    __slots__ = ("color", "id", "label")
+    _fields = ("id", "label", "color")
+    _converter = "annotation_info"
+
+    def __init__(self, id: Any, label: str | None = None, color: Any = None) -> None:  # noqa: A002  Rerun's name
+        from shmrerun.model.values.media import Rgba32
+
+        self.id = int(id)
+        self.label = None if label is None else str(label)
+        self.color = None if color is None else Rgba32(color)
+
+
+class KeypointPair(Value):
+    """Two keypoints that a line connects."""
+
+    __slots__ = ("keypoint0", "keypoint1")
+    _fields = ("keypoint0", "keypoint1")
+    _converter = "keypoint_pair"
+
+    def __init__(self, keypoint0: Any, keypoint1: Any) -> None:
+        self.keypoint0 = int(keypoint0)
+        self.keypoint1 = int(keypoint1)
+
+
+def info_of(value: Any) -> AnnotationInfo:
+    """Return an AnnotationInfo of one, of an id, or of a tuple (id, label, color)."""
+    if isinstance(value, AnnotationInfo):
+        return value
+    return AnnotationInfo(value) if isinstance(value, int | str) else AnnotationInfo(*value)
+
+
+class ClassDescription(Value):
+    """How the things of one class are shown, their keypoints and the lines between those included.
+
+    Parameters
+    ----------
+    info : AnnotationInfo, int or tuple
+        The class's id, label and colour.
+    keypoint_annotations : sequence of the same, optional
+        Those of its keypoints.
+    keypoint_connections : sequence of KeypointPair or pairs of ints, optional
+        Which keypoints are connected.
+    """
+
+    __slots__ = ("info", "keypoint_annotations", "keypoint_connections")
+    _fields = ("info", "keypoint_annotations", "keypoint_connections")
+    _converter = "class_description"
+
+    def __init__(
+        self,
+        *,
+        info: Any,
+        keypoint_annotations: Iterable[Any] | None = (),
+        keypoint_connections: Iterable[Any] | None = (),
+    ) -> None:
+        self.info = info_of(info)
+        self.keypoint_annotations = [info_of(item) for item in keypoint_annotations or ()]
+        self.keypoint_connections = [item if isinstance(item, KeypointPair) else KeypointPair(*item) for item in keypoint_connections or ()]
+
+    def _key(self) -> tuple[Any, ...]:
+        return self.info, tuple(self.keypoint_annotations), tuple(self.keypoint_connections)
+
+    def as_component_batches(self) -> Any:
+        """Return the batches of an annotation context with this class alone."""
+        from shmrerun.archetypes import AnnotationContext
+
+        return AnnotationContext(self).as_component_batches()
+
+
+class ClassDescriptionMapElem(Value):
+    """A class id with its description."""
+
+    __slots__ = ("class_description", "class_id")
+    _fields = ("class_id", "class_description")
+    _converter = "class_element"
+
+    def __init__(self, class_id: Any, class_description: ClassDescription) -> None:
+        self.class_id = int(class_id)
+        self.class_description = class_description
+
+
+def element_of(value: Any) -> ClassDescriptionMapElem:
+    """Return a map element of one, of a description, or of what makes an AnnotationInfo."""
+    if isinstance(value, ClassDescriptionMapElem):
+        return value
+    if not isinstance(value, ClassDescription):
+        value = ClassDescription(info=value)
+    return ClassDescriptionMapElem(value.info.id, value)
+
+
+class AnnotationContext:
+    """The descriptions of all classes."""
+
+    __slots__ = ()
+
+    def __init__(self, class_map: Any) -> None:
+        super().__init__([element_of(item) for item in class_map])  # type: ignore[call-arg]
+
+
+class Utf8Pair(Value):
+    """Two texts."""
+
+    __slots__ = ("first", "second")
+    _fields = ("first", "second")
+    _converter = "pair"
+
+    def __init__(self, first: Any, second: Any) -> None:
+        self.first = str(first)
+        self.second = str(second)
+
+
+class KeyValuePairs:
+    """Keys with their values, both texts: a dict or a sequence of pairs."""
+
+    __slots__ = ()
+
+    def __init__(self, pairs: Any) -> None:
+        from shmrerun.model.convert.structs import pair_of
+
+        items = pairs.items() if isinstance(pairs, dict) else pairs
+        super().__init__([pair_of(item) for item in items])  # type: ignore[call-arg]
+
+
+class TensorDimensionIndexSelection(Value):
+    """One index of one dimension of a tensor."""
+
+    __slots__ = ("dimension", "index")
+    _fields = ("dimension", "index")
+    _converter = "index_selection"
+
+    def __init__(self, dimension: int, index: int) -> None:
+        self.dimension = int(dimension)
+        self.index = int(index)
+
+
+class TensorDimensionSelection(Value):
+    """One dimension of a tensor, perhaps from its end."""
+
+    __slots__ = ("dimension", "invert")
+    _fields = ("dimension", "invert")
+    _converter = "selection"
+
+    def __init__(self, dimension: int, *, invert: bool = False) -> None:
+        self.dimension = int(dimension)
+        self.invert = bool(invert)
+
+
+class ChannelCountPair(Value):
+    """A channel of an MCAP file and its number of messages."""
+
+    __slots__ = ("channel_id", "message_count")
+    _fields = ("channel_id", "message_count")
+    _converter = "channel_count"
+
+    def __init__(self, channel_id: Any, message_count: Any) -> None:
+        self.channel_id = int(channel_id)
+        self.message_count = int(message_count)
+
+
+class Range2D(Value):
+    """A range in the plane: two pairs of float64."""
+
+    __slots__ = ("x_range", "y_range")
+    _fields = ("x_range", "y_range")
+    _converter = "range2"
+
+    def __init__(self, x_range: Any, y_range: Any) -> None:
+        from shmrerun.encodings import Range1D
+
+        self.x_range = x_range if isinstance(x_range, Range1D) else Range1D(x_range)
+        self.y_range = y_range if isinstance(y_range, Range1D) else Range1D(y_range)
+
+
+class ClearIsRecursive:
+    """Whether clearing an entity clears what is below it; default True."""
+
+    __slots__ = ()
+
+    def __init__(self, recursive: bool = True) -> None:
+        super().__init__(recursive)  # type: ignore[call-arg]
+
+
+class GeoLineString:
+    """A line on the map: latitudes and longitudes in degrees, north and east positive."""
+
+    __slots__ = ()
+
+    def __init__(self, *, lat_lon: Any) -> None:
+        super().__init__(lat_lon)  # type: ignore[call-arg]

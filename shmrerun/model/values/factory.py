@@ -1,0 +1,149 @@
+"""Makes the classes of single values, batches and encodings at first access, from the table of components.
+
+Value classes name each other through these functions, never through the public faces. Source: rerun-sdk 0.41.0 (names, members,
+wire values, Arrow types, as introspected).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shmrerun.model.tables.components import COMPONENTS, ENCODED_ENUMS, ENCODINGS, ENUMS, arrow_of
+from shmrerun.model.values.enums import enum_class
+
+if TYPE_CHECKING:
+    from typing import Any
+
+_WRITTEN = {  # encodings that are written out, with their modules
+    **dict.fromkeys(
+        ("Angle", "Mat3x3", "Mat4x4", "Plane3D", "Quaternion", "RotationAxisAngle", "ViewCoordinates"), "shapes",
+    ),
+    **dict.fromkeys(("ImageFormat", "Rgba32", "TensorBuffer", "TensorData"), "media"),
+    **dict.fromkeys(("AbsoluteTimeRange", "TimeInt", "TimeRange", "TimeRangeBoundary", "VisibleTimeRange"), "times"),
+    **dict.fromkeys(
+        (
+            "AnnotationInfo", "ChannelCountPair", "ClassDescription", "ClassDescriptionMapElem", "KeypointPair",
+            "Range2D", "TensorDimensionIndexSelection", "TensorDimensionSelection", "Utf8Pair",
+        ),
+        "annotations",
+    ),
+}  # fmt: skip
+_MIXINS = {  # components with something of their own: module and class
+    "AnnotationContext": "annotations:AnnotationContext",
+    "ClearIsRecursive": "annotations:ClearIsRecursive",
+    "Color": "media:Color",
+    "GeoLineString": "annotations:GeoLineString",
+    "KeyValuePairs": "annotations:KeyValuePairs",
+    "MediaType": "media:MediaType",
+    "Radius": "shapes:Radius",
+    "Scale3D": "shapes:Scale3D",
+    "VideoTimestamp": "times:VideoTimestamp",
+    "ViewCoordinates": "shapes:LoggableView",
+}
+_FINISH = {  # called with the class when it is made: constants
+    "MediaType": "media:finish_media_type",
+    "Plane3D": "shapes:finish_plane",
+    "TextLogLevel": "media:finish_level",
+    "ViewCoordinates": "shapes:finish_view",
+}
+_ONLY_FIELDS = {  # fields of components without an encoding
+    "AnnotationContext": "class_map", "ChannelMessageCounts": "counts", "GeoLineString": "lat_lon",
+    "KeyValuePairs": "pairs", "LineStrip2D": "points", "LineStrip3D": "points",
+}  # fmt: skip
+
+OWN_LIKES = frozenset((*_ONLY_FIELDS, *(name for name in COMPONENTS if name in ENUMS)))  # others are aliases of encodings
+
+_encodings: dict[str, Any] = {}
+_components: dict[str, Any] = {}
+_batches: dict[str, Any] = {}
+
+
+def _find(where: str) -> Any:
+    from importlib import import_module
+
+    module, _, name = where.partition(":")
+    return getattr(import_module(f"shmrerun.model.values.{module}"), name)
+
+
+def _fast(converter: str, cls: Any) -> None:
+    """Let constructors take the parts of values of this class without looking further."""
+    if hasattr(cls, "_parts"):
+        from shmrerun.model.convert.converters import converter as find
+
+        find(converter).quick.setdefault(cls, cls._parts)
+
+
+def encoding_class(name: str) -> Any:
+    """Return the class of an encoding, made at the first call. KeyError: there is none."""
+    found = _encodings.get(name)
+    if found is None:
+        if name in ENCODED_ENUMS:
+            found = enum_class(name)
+        else:
+            converter, field = ENCODINGS[name]
+            if name in _WRITTEN:
+                found = _find(f"{_WRITTEN[name]}:{name}")
+                found.__module__ = "shmrerun.encodings"
+            else:
+                from shmrerun.model.values.base import generic_encoding
+
+                found = generic_encoding(name, converter, field)
+            if name in _FINISH and name not in _MIXINS:  # else the component alone has them
+                _find(_FINISH[name])(found)
+            _fast(converter, found)
+        found = _encodings.setdefault(name, found)
+    return found
+
+
+def component_class(name: str) -> Any:
+    """Return the class of a component's single value, made at the first call. KeyError: there is none."""
+    found = _components.get(name)
+    if found is None:
+        encoding, converter = COMPONENTS[name]
+        if converter.startswith("enum:"):
+            found = enum_class(name)
+        else:
+            from shmrerun.model.values.base import Component, batch_type, generic_encoding
+
+            base = encoding_class(encoding) if encoding else generic_encoding(name, converter, _ONLY_FIELDS[name])
+            mixins = (_find(_MIXINS[name]),) if name in _MIXINS else ()
+            body = {
+                "__slots__": (),
+                "__module__": "shmrerun.components",
+                "__doc__": (mixins or (base,))[0].__doc__,
+                "_BATCH_TYPE": batch_type(name),
+            }
+            found = type(name, (*mixins, base, Component), body)
+            if name in _FINISH:
+                _find(_FINISH[name])(found)
+            _fast(converter, found)
+        found = _components.setdefault(name, found)
+    return found
+
+
+def batch_class(name: str, *, encoding: bool = False) -> Any:
+    """Return ``<name>Batch`` of a component or an encoding, made at the first call. KeyError: there is none."""
+    key = f"encodings.{name}" if encoding else name
+    found = _batches.get(key)
+    if found is None:
+        from shmrerun.model.batches import ComponentBatchMixin
+        from shmrerun.model.parts import Column
+        from shmrerun.model.values.base import ComponentBatch
+
+        if encoding:
+            converter = f"enum:{name}" if name in ENCODED_ENUMS else ENCODINGS[name][0]
+        else:
+            converter = COMPONENTS[name][1]
+        full = None if encoding else f"rerun.components.{name}"
+        body = {
+            "__slots__": (),
+            "__module__": "shmrerun.encodings" if encoding else "shmrerun.components",
+            "__doc__": f"Several values of {name}.",
+            "_own_column": Column(full or name, None, full, arrow_of(converter)),
+            "_own_converter": converter,
+        }
+        if full is not None:
+            body["_COMPONENT_TYPE"] = full
+        bases = (ComponentBatch,) if full is None else (ComponentBatch, ComponentBatchMixin)
+        found = _batches.setdefault(key, type(f"{name}Batch", bases, body))
+    return found

@@ -1,0 +1,175 @@
+"""Values of time: points, durations and ranges."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shmrerun.model.values.base import Value
+
+if TYPE_CHECKING:
+    from typing import Any, Literal
+
+    from numpy.typing import ArrayLike
+
+
+class TimeInt(Value):
+    """A point in time or a duration as an int64.
+
+    Parameters
+    ----------
+    seq : int, optional
+        A plain index.
+    seconds : float, optional
+        Seconds; cut to nanoseconds.
+    nanos : int, optional
+        Nanoseconds.
+
+    Raises
+    ------
+    ValueError
+        Not exactly one is given.
+    """
+
+    __slots__ = ("value",)
+    _fields = ("value",)
+    _converter = "time"
+
+    def __init__(self, *, seq: int | None = None, seconds: float | None = None, nanos: int | None = None) -> None:
+        if (seq is not None) + (seconds is not None) + (nanos is not None) != 1:
+            raise ValueError("Exactly one of 'seq', 'seconds', or 'nanos' must be provided.")
+        self.value = int(seq) if seq is not None else int(seconds * 1e9) if seconds is not None else int(nanos or 0)
+
+    def __int__(self) -> int:
+        return self.value
+
+
+class TimeRangeBoundary(Value):
+    """One end of a time range; made by :meth:`cursor_relative`, :meth:`absolute` or :meth:`infinite`."""
+
+    __slots__ = ("inner", "kind")
+    _fields = ("inner", "kind")
+    _converter = "boundary"
+
+    def __init__(self, inner: TimeInt | None, kind: Literal["cursor_relative", "absolute", "infinite"] = "cursor_relative") -> None:
+        self.inner = inner
+        self.kind = kind
+
+    @staticmethod
+    def cursor_relative(
+        offset: Any = None, *, seq: int | None = None, seconds: float | None = None, nanos: int | None = None
+    ) -> TimeRangeBoundary:
+        """Return a boundary at this distance from the time cursor; a duration, negative for the past."""
+        return TimeRangeBoundary(_time(offset, seq, seconds, nanos), "cursor_relative")
+
+    @staticmethod
+    def absolute(time: Any = None, *, seq: int | None = None, seconds: float | None = None, nanos: int | None = None) -> TimeRangeBoundary:
+        """Return a boundary at this time."""
+        return TimeRangeBoundary(_time(time, seq, seconds, nanos), "absolute")
+
+    @staticmethod
+    def infinite() -> TimeRangeBoundary:
+        """Return a boundary that is none."""
+        return TimeRangeBoundary(None, "infinite")
+
+
+def _time(time: Any, seq: int | None, seconds: float | None, nanos: int | None) -> TimeInt:
+    if time is None:
+        return TimeInt(seq=seq, seconds=seconds, nanos=nanos)
+    if (seq, seconds, nanos) != (None, None, None):
+        raise ValueError("Exactly one of 'time', 'seq', 'seconds', or 'nanos' must be provided.")
+    return time if isinstance(time, TimeInt) else TimeInt(seq=time)
+
+
+class TimeRange(Value):
+    """A range of times, both ends included."""
+
+    __slots__ = ("end", "start")
+    _fields = ("start", "end")
+    _converter = "time_range"
+
+    def __init__(self, start: TimeRangeBoundary, end: TimeRangeBoundary) -> None:
+        self.start = start
+        self.end = end
+
+
+class VisibleTimeRange(Value):
+    """The range of a timeline that is shown; given whole, or as ``start`` and ``end`` (default: infinite)."""
+
+    __slots__ = ("range", "timeline")
+    _fields = ("timeline", "range")
+    _converter = "visible_time_range"
+
+    def __init__(
+        self,
+        timeline: str,
+        range: TimeRange | None = None,  # noqa: A002  Rerun's name
+        *,
+        start: TimeRangeBoundary | None = None,
+        end: TimeRangeBoundary | None = None,
+    ) -> None:
+        if range is not None and (start is not None or end is not None):
+            raise ValueError("`start` and `end` can't be combined with `range`.")
+        self.timeline = str(timeline)
+        infinite = TimeRangeBoundary.infinite()
+        self.range = range if range is not None else TimeRange(start or infinite, end or infinite)
+
+
+class AbsoluteTimeRange(Value):
+    """A range of times without a cursor; nanoseconds or sequence numbers."""
+
+    __slots__ = ("max", "min")
+    _fields = ("min", "max")
+    _converter = "time_bounds"
+
+    def __init__(self, min: Any, max: Any) -> None:  # noqa: A002  Rerun's names
+        self.min = min if isinstance(min, TimeInt) else TimeInt(seq=min)
+        self.max = max if isinstance(max, TimeInt) else TimeInt(seq=max)
+
+
+class VideoTimestamp:
+    """A time within a video, from its start.
+
+    Parameters
+    ----------
+    nanoseconds : int, optional
+    seconds : float, optional
+
+    Raises
+    ------
+    ValueError
+        Not exactly one is given.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, *, nanoseconds: int | None = None, seconds: float | None = None) -> None:
+        if seconds is not None and nanoseconds is not None:
+            raise ValueError("Cannot specify both `seconds` and `nanoseconds`.")
+        if seconds is None and nanoseconds is None:
+            raise ValueError("Either `seconds` or `nanoseconds` must be specified.")
+        super().__init__(int(seconds * 1e9 + 0.5) if seconds is not None else nanoseconds)  # type: ignore[call-arg]
+
+    @staticmethod
+    def seconds(seconds: ArrayLike) -> Any:
+        """Return a batch of times given in seconds, cut to nanoseconds."""
+        return _several(seconds, 1e9)
+
+    @staticmethod
+    def milliseconds(milliseconds: ArrayLike) -> Any:
+        """Return a batch of times given in milliseconds, cut to nanoseconds."""
+        return _several(milliseconds, 1e6)
+
+    @staticmethod
+    def nanoseconds(nanoseconds: ArrayLike) -> Any:
+        """Return a batch of times given in nanoseconds, fractions cut off."""
+        return _several(nanoseconds, 1)
+
+
+def _several(times: Any, nanos: float) -> Any:
+    """Return a batch of video times, one for each number; a single number is one time."""
+    import numpy as np
+
+    from shmrerun.components import batch_class
+    from shmrerun.model.convert.buffers import as_numpy
+
+    return batch_class("VideoTimestamp")((as_numpy(times) * nanos).reshape(-1).astype(np.int64))

@@ -1,0 +1,1 @@
+"""The logging side of a process."""

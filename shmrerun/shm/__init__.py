@@ -1,0 +1,1 @@
+"""What lies in shared memory, for both sides of it. Knows no data model."""

@@ -1,0 +1,268 @@
+"""Segments of shared memory and the directories beside them: create, attach, reserve, unlink.
+
+A segment is a POSIX shared-memory object (``posix_ipc``), reserved in full when it is made, so that a full ``/dev/shm`` is an
+error message and not a SIGBUS. Where shared memory is full, it is a file mapping in the spill directory instead.
+``multiprocessing.resource_tracker`` never hears of either.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+
+import posix_ipc
+
+from shmrerun import _core
+from shmrerun.errors import LayoutVersionError, OwnerError, SegmentError, say_once
+
+L = _core.LAYOUT
+_SHM = "/dev/shm"  # noqa: S108 - where Linux keeps POSIX shared memory
+_SPILLS = ("/tmp", "/var/tmp")  # noqa: S108 - fixed, so that all processes of a tree agree; the directory inside is 0700
+
+
+def _private_directory(path: str) -> str:
+    """Make, or check, a directory that only this user can enter. Raises OwnerError if it is somebody else's."""
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        found = os.lstat(path)
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) != 0o700:
+            msg = (
+                f"the directory of shmrerun's runtime files belongs to user {found.st_uid} with mode "
+                f"{stat.S_IMODE(found.st_mode):o}; it must be user {os.geteuid()}'s with mode 700. Remove it or change its owner: {path}"
+            )
+            raise OwnerError(msg) from None
+    return path
+
+
+def spill_directory() -> str:
+    """The private directory for spools and for lanes beyond the budget of shared memory. Raises SegmentError if there is none."""
+    last: OSError | None = None
+    for base in (*_SPILLS, os.environ.get("TMPDIR", "")):
+        if base and os.path.isdir(base) and os.access(base, os.W_OK):
+            try:
+                return _private_directory(f"{base}/shmrerun-{os.geteuid()}")
+            except OSError as error:
+                last = error
+    msg = f"no writable temporary directory among {', '.join(_SPILLS)} and $TMPDIR ({last})"
+    raise SegmentError(msg)
+
+
+def runtime_directory(*, make: bool = True) -> str:
+    """The private directory that holds one directory a tree: ``/dev/shm/shmrerun-<uid>``, elsewhere the spill directory.
+
+    ``make=False``: whoever only looks changes nothing; FileNotFoundError if there is none.
+    """
+    if sys.platform != "linux" or not os.access(_SHM, os.W_OK):
+        return spill_directory()
+    path = f"{_SHM}/shmrerun-{os.geteuid()}"
+    if not make:
+        os.lstat(path)
+    return _private_directory(path)
+
+
+def free_bytes() -> tuple[int, int]:
+    """Size of the file system of shared memory, and what is free of it, in bytes."""
+    found = os.statvfs(_SHM if os.path.isdir(_SHM) else spill_directory())
+    return found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
+
+
+def _reserve(fd: int, size: int) -> None:
+    """Allocate every page of the file, so that no later store can fail."""
+    if hasattr(os, "posix_fallocate"):
+        for _ in range(100):
+            try:
+                os.posix_fallocate(fd, 0, size)
+            except InterruptedError:
+                continue
+            return
+    os.ftruncate(fd, size)
+    chunk = bytes(1 << 16)
+    for at in range(0, size, len(chunk)):
+        os.pwrite(fd, chunk[: size - at], at)
+
+
+def _open_shared(name: str, size: int, first: int) -> int:
+    shared = posix_ipc.SharedMemory("/" + name, posix_ipc.O_CREX, mode=0o600)
+    try:
+        _reserve(shared.fd, min(first, size) if _core.CAN_POPULATE else size)
+        os.ftruncate(shared.fd, size)
+    except BaseException:
+        os.close(shared.fd)
+        posix_ipc.unlink_shared_memory("/" + name)
+        raise
+    return int(shared.fd)
+
+
+def _open_file(name: str, size: int) -> int:
+    path = f"{spill_directory()}/{name}"
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        _reserve(fd, size)
+    except BaseException:
+        os.close(fd)
+        os.unlink(path)
+        raise
+    return fd
+
+
+def create(name: str, size: int, *, shared: bool = True, first: int = 1 << 62) -> _core.Segment:
+    """Make and map a segment of zeros, exclusively; the caller publishes it by :func:`publish`.
+
+    ``first``: bytes to reserve now; the lane reserves the rest step by step as it first uses it.
+    Falls back to a file mapping where shared memory has no room (said once on stderr). ``shared=False`` asks for that.
+
+    Raises
+    ------
+    SegmentError
+        Neither shared memory nor the spill directory can hold ``size`` bytes, or a segment of that name exists.
+    """
+    fd = -1
+    if shared:
+        try:
+            fd = _open_shared(name, size, first)
+        except posix_ipc.ExistentialError as error:
+            msg = f"a segment of that name exists already; a crashed run may have left it (segment {name})"
+            raise SegmentError(msg) from error
+        except (OSError, posix_ipc.Error) as error:
+            total, free = free_bytes()
+            say_once(
+                "shared memory full",
+                f"cannot reserve {size:,} bytes of shared memory ({free:,} of {total:,} bytes free: {error}). Going on with a file "
+                f"mapping in {spill_directory()}, which is slower. Free space in /dev/shm, or raise the container's shm size.",
+            )
+    if fd < 0:
+        try:
+            fd = _open_file(name, size)
+        except OSError as error:
+            msg = (
+                f"cannot reserve {size:,} bytes: neither shared memory nor the temporary directory has room "
+                f"({errno.errorcode.get(error.errno or 0, '?')}: {error.strerror}). Free space in either. (segment {name})"
+            )
+            raise SegmentError(msg) from error
+    try:
+        return _core.Segment(fd, size)
+    finally:
+        os.close(fd)
+
+
+def publish(
+    segment: _core.Segment,
+    magic: int,
+    *,
+    token: bytes,
+    serial: int = 0,
+    maker: int = 0,
+    generation: int = 0,
+    member: int = 0,
+) -> None:
+    """Write the head of a new segment, its magic last: only then does anybody attach to it."""
+    segment.write(L["segment_head.token"], token)
+    segment.store32(L["segment_head.version"], L["LAYOUT_VERSION"])
+    segment.store32(L["segment_head.generation"], generation)
+    segment.store(L["segment_head.size"], segment.size)
+    segment.store(L["segment_head.serial"], serial)
+    segment.store(L["segment_head.maker"], maker)
+    segment.store32(L["segment_head.uid"], os.geteuid())
+    segment.store32(L["segment_head.member"], member)
+    segment.store(L["segment_head.magic"], magic)
+
+
+def attach(name: str, magic: int, minimum: int, token: bytes | None = None) -> _core.Segment:
+    """Map an existing segment after checking owner, mode, size, magic, version and, if given, token.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such segment (any more).
+    OwnerError
+        It belongs to another user, or others may write to it.
+    LayoutVersionError
+        It was made by another version of shmrerun.
+    SegmentError
+        It is not ready, too small, or not what its name says.
+    """
+    try:
+        fd = posix_ipc.SharedMemory("/" + name).fd
+    except posix_ipc.ExistentialError:
+        try:
+            fd = os.open(f"{spill_directory()}/{name}", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except SegmentError:
+            raise FileNotFoundError(errno.ENOENT, "no such segment", name) from None
+    except posix_ipc.PermissionsError as error:
+        msg = f"the segment may not be opened by user {os.geteuid()}; it belongs to somebody else (segment {name})"
+        raise OwnerError(msg) from error
+    try:
+        found = os.fstat(fd)
+        if found.st_uid != os.geteuid() or found.st_mode & 0o077:
+            mode = f"{found.st_mode & 0o777:o}"
+            msg = f"the segment belongs to user {found.st_uid} with mode {mode}, not to user {os.geteuid()} alone (segment {name})"
+            raise OwnerError(msg)
+        if found.st_size < minimum:
+            msg = (
+                f"the segment has {found.st_size} bytes, less than the {minimum} of its kind: its maker did not finish it (segment {name})"
+            )
+            raise SegmentError(msg)
+        segment = _core.Segment(fd, found.st_size)
+    finally:
+        os.close(fd)
+    _check_head(segment, name, magic, token)
+    return segment
+
+
+def _check_head(segment: _core.Segment, name: str, magic: int, token: bytes | None) -> None:
+    if segment.load(L["segment_head.magic"]) != magic:
+        msg = f"the segment is not ready or not of the kind its name says (segment {name})"
+        raise SegmentError(msg)
+    version = segment.load32(L["segment_head.version"])
+    if version != L["LAYOUT_VERSION"]:
+        msg = (
+            f"the segment has memory layout {version}, this shmrerun knows layout {L['LAYOUT_VERSION']}: two versions of shmrerun "
+            f"meet in one program. Install the same one in all of its environments. (segment {name})"
+        )
+        raise LayoutVersionError(msg)
+    if segment.load(L["segment_head.size"]) != segment.size:
+        msg = f"the segment has {segment.size} bytes, its head says {segment.load(L['segment_head.size'])} (segment {name})"
+        raise SegmentError(msg)
+    if token is not None and segment.read(L["segment_head.token"], 16) != token:
+        msg = f"the segment belongs to another session (segment {name})"
+        raise SegmentError(msg)
+
+
+def size_of(name: str) -> int:
+    """Bytes of a segment that lies in shared memory. OSError: there is none; a file mapping does not count."""
+    try:
+        fd = posix_ipc.SharedMemory("/" + name).fd
+    except posix_ipc.Error as error:
+        raise FileNotFoundError(errno.ENOENT, "no such segment", name) from error
+    try:
+        return os.fstat(fd).st_size
+    finally:
+        os.close(fd)
+
+
+def unlink(name: str) -> bool:
+    """Remove a segment's name, wherever it is. True if there was one. Mappings stay good."""
+    found = False
+    try:
+        posix_ipc.unlink_shared_memory("/" + name)
+        found = True
+    except posix_ipc.Error:
+        pass
+    for base in (*_SPILLS, os.environ.get("TMPDIR", "")):
+        try:
+            os.unlink(f"{base}/shmrerun-{os.geteuid()}/{name}")
+            found = True
+        except OSError:
+            continue
+    return found
+
+
+def remove_directory(path: str) -> None:
+    """Remove a directory if it is empty; anything else is left alone."""
+    try:
+        os.rmdir(path)
+    except OSError:
+        return

@@ -1,1 +1,0 @@
-"""Where chunks go, one sink a file. Sinks know bytes of the ``.rrd`` format, never rings."""
