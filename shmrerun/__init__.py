@@ -269,9 +269,9 @@ def rerun_shutdown() -> None:
 
 def unregister_shutdown() -> None:
     """Do not wait for files at the end of the process; the aggregator finishes them all the same."""
-    from shmrerun.producer import process
+    from shmrerun.producer.exit import unhook_exit
 
-    process.unhook_exit()
+    unhook_exit()
 
 
 def shutdown_at_exit(func: Any) -> Any:

@@ -30,32 +30,38 @@ class Segment:
     def close(self) -> None: ...
 
 class Lane:
-    """The lane of this process in one session. Thread-safe; not fork-safe: a child makes its own."""
+    """The lane of this process in one session. Thread-safe; not fork-safe: a child makes its own.
 
-    def __new__(cls, tree: Segment, session: Segment, times_key: int, /) -> Lane: ...
-    def install(self, segment: Segment, generation: int, /) -> bool:
-        """Make a published segment the generation that rows go to. False: another thread was first."""
-    def append(self, path: int, columns: int, parts: tuple[Any, ...], flags: int, /) -> tuple[int, int, int] | bool | None:
-        """Append and publish one row: safe when this returns None, True (ring the doorbell) or False (ring it and widen the lane).
+    ``prefix``: of the names of its generations' segments. ``ring``, ``dictionary``: bytes of the first generation.
+    """
 
-        A tuple (record bytes, definition bytes or 0, generation) means that nothing was written for want of space.
+    over: bool  # the lane was full for a whole wait: rows are dropped at once, and counted, until one fits again
+    def __new__(
+        cls, tree: Segment, session: Segment, times_key: int, member: int, maker: int, prefix: str, ring: int, dictionary: int, /
+    ) -> Lane: ...
+    def append(self, path: int, columns: int, parts: tuple[Any, ...], flags: int, /) -> tuple[int, int]:
+        """Append and publish one row, growing the lane where it must. Returns what became of it, and the bytes of its record.
+
+        0: done; 1: done, ring the doorbell; 2: done, ring it and widen the lane; 3: dropped and counted, the lane is over; 4: no space now;
+        5: no budget, ``spill_to`` a directory; 6: not even there; 7: this membership or process is over.
         Cost: 0.2 us for a scalar; above 256 KiB the GIL is released during the copy. ValueError: bad numbers or over 2 GiB a part.
         """
-    def append_columns(
-        self, path: int, columns: int, times: bytes, parts: tuple[Any, ...], flags: int, /
-    ) -> tuple[int, int, int] | bool | None:
+    def append_columns(self, path: int, columns: int, times: bytes, parts: tuple[Any, ...], flags: int, /) -> tuple[int, int]:
         """Append many rows as one record; ``times`` is the text of the timelines, whose values are the first parts."""
+    def widen(self) -> None:
+        """Double the ring, within a small part of the budget."""
+    def spill_to(self, directory: bytes, /) -> None:
+        """From now on generations that find no shared memory become file mappings in a private directory."""
     def position(self) -> tuple[int, int, int, int]:
-        """Generation, tail, head and rows so far of the generation in use."""
-
+        """Generation, tail and head of the generation in use, and rows so far in all of them."""
     def close(self) -> None:
-        """Log no more through this object; nothing of it is unmapped while a call is under way in another thread."""
+        """Log no more through this object; waits for a row that another thread is copying."""
 
 class OwnRow:
     """Base of archetypes: has ``_row() -> (ColumnSet, parts)``."""
 
 class Stream:
-    """Base of ``producer.process.Stream``: what the hot path needs of it."""
+    """Base of ``producer.stream.Stream``: what the hot path needs of it."""
 
     def _use_lane(self, lane: Lane | None, key: int, /) -> None: ...
     def _use_follow(self, tree: Segment | None, offset: int, serial: int, /) -> None: ...
@@ -64,6 +70,7 @@ class Hopper:
     """The aggregator's reader of one session's lanes. One thread."""
 
     seen: bytes
+    scanned_from: int  # before any lane is added by a successor: where in the log it looked for `seen`
     next_tick: int
     def add_reader(self, segment: Segment, /) -> int: ...
     def remove_reader(self, reader: int, /) -> None: ...
@@ -80,7 +87,8 @@ class Hopper:
     def advance(self) -> int | None: ...
     def has_news(self) -> bool: ...
     def pressed(self) -> set[int]: ...
-    def reader(self, number: int, /) -> tuple[int, int, int, int, int, int, int, str | None]: ...
+    def reader(self, number: int, /) -> tuple[int, int, int, int, int, int, int, int, int, str | None]: ...
+    def put_aside(self, reader: int, /) -> None: ...
 
 def stamp() -> int:
     """A number that differs in every process, forked ones included. About 30 ns, no system call."""
@@ -94,6 +102,7 @@ def put_time(key: int, timeline: str, kind: int, value: int, /) -> None: ...
 def forget_time(key: int, timeline: str, /) -> None: ...
 def reset_time(key: int, /) -> None: ...
 def times(key: int, /) -> list[tuple[str, int, int]]: ...
+def punch(fd: int, offset: int, size: int, /) -> None: ...
 def launch(argv: list[bytes], environment: list[bytes], faults: bytes, /) -> int: ...
 def log(
     entity_path: str | list[object],
@@ -106,7 +115,7 @@ def log(
 def log_row(stream: Stream, entity_path: Any, entity: Any, flags: int, /) -> bool: ...
 def set_time(timeline: str, *, recording: Any = None, sequence: Any = None, duration: Any = None, timestamp: Any = None) -> None: ...
 def know_path(text: str, number: int, /) -> None: ...
-def use_thread(stream: Stream | None, /) -> None: ...
+def use_thread(stream: Stream | None, /) -> object: ...
 def use(
     stream: Stream | None,
     tasks: bool,

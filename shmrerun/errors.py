@@ -9,6 +9,7 @@
         │   └── OwnerError           it belongs to another user, process or session
         ├── AggregatorError      the aggregator process cannot be started or reached
         ├── SinkError            a sink (file, server, pipe) refused or failed
+        │   └── RowsLostError        rows that were logged cannot be written: their memory was damaged or removed
         └── FlushTimeoutError    a flush did not finish in the time given
 
     Warning
@@ -65,6 +66,10 @@ class AggregatorError(ShmrerunError):
 
 class SinkError(ShmrerunError):
     """A sink (file, server, pipe) refused or failed."""
+
+
+class RowsLostError(SinkError):
+    """Rows that were logged cannot be written: their shared memory was damaged or removed by somebody. They are counted."""
 
 
 class FlushTimeoutError(ShmrerunError):

@@ -16,8 +16,10 @@ from shmrerun.producer import active, identity
 from shmrerun.producer import sinks as sinking
 from shmrerun.producer.active import active_stream
 from shmrerun.producer.log import log_row
-from shmrerun.producer.process import Stream, is_inheriting, this_process
-from shmrerun.producer.settings import batcher, environment_enabled, flag
+from shmrerun.producer.process import is_inheriting, this_process
+from shmrerun.producer.settings import batch_limits, environment_enabled, flag
+from shmrerun.producer.stream import Stream
+from shmrerun.shm.words import SWITCH_ENABLED, SWITCH_LOG_TICK, SWITCH_LOG_TIME, SessionView
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from shmrerun.producer.reading import BinaryStream, MemoryRecording
-
-L = _core.LAYOUT
 
 
 class _Entered(threading.local):
@@ -216,11 +216,11 @@ class RecordingStream:
 
     def set_log_tick_enabled(self, enabled: bool) -> None:
         """Switch the automatic ``log_tick`` timeline, for all processes of the recording."""
-        _switch(self._stream, "SWITCH_LOG_TICK", on=enabled)
+        _switch(self._stream, SWITCH_LOG_TICK, on=enabled)
 
     def set_log_time_enabled(self, enabled: bool) -> None:
         """Switch the automatic ``log_time`` timeline, for all processes of the recording."""
-        _switch(self._stream, "SWITCH_LOG_TIME", on=enabled)
+        _switch(self._stream, SWITCH_LOG_TIME, on=enabled)
 
     def send_recording_name(self, name: str) -> None:
         """Name the recording. TypeError: not a str."""
@@ -321,11 +321,11 @@ class RecordingStream:
 
 def _make(stream: Stream, batcher_config: Any = None) -> bool:
     """Give a stream its session; True if it joined one that another process made."""
-    switches = L["SWITCH_ENABLED"]
-    switches |= L["SWITCH_LOG_TIME"] if flag("RERUN_LOG_TIME", default=True) else 0
-    switches |= L["SWITCH_LOG_TICK"] if flag("RERUN_LOG_TICK", default=True) else 0
-    stream.batcher = batcher(batcher_config)
-    stream.create(stream.batcher, switches)
+    switches = SWITCH_ENABLED
+    switches |= SWITCH_LOG_TIME if flag("RERUN_LOG_TIME", default=True) else 0
+    switches |= SWITCH_LOG_TICK if flag("RERUN_LOG_TICK", default=True) else 0
+    stream.limits = batch_limits(batcher_config)
+    stream.create(stream.limits, switches)
     if stream.stamp and sinking.FORCE_SAVE in os.environ:
         sinking.save(stream, os.environ[sinking.FORCE_SAVE], write_footer=True)
     return stream.stamp == 0
@@ -343,17 +343,17 @@ def _send_start_time(recording: RecordingStream) -> None:
     session = recording._stream.session
     assert session is not None
     one_row = (1, None, (0).to_bytes(4, "little") + (1).to_bytes(4, "little"))  # a list column's length and offsets
-    session.append(_core.path(b"/__properties"), columns.id, b"", (*one_row, *parts), 0)
+    recording._stream.append(_core.path(b"/__properties"), columns.id, b"", (*one_row, *parts), 0)
+    session.own_rows += 1
 
 
-def _switch(stream: Stream, name: str, *, on: bool) -> None:
+def _switch(stream: Stream, bit: int, *, on: bool) -> None:
     session = stream.live()
     if session is None:
         return
-    bit, at = L[name], L["session.switches"]
     while True:
-        before = session.segment.load(at)
-        if session.segment.swap(at, before, before | bit if on else before & ~bit):
+        before = session.words.switches
+        if session.words.swap(SessionView.switches, before, before | bit if on else before & ~bit):
             return
 
 

@@ -135,13 +135,12 @@ def _aggregators() -> Iterator[int]:
 
 def aggregator_pid(tree: str) -> int:
     """Pid of the aggregator of a tree, 0 if there is none. FileNotFoundError: there is no such tree."""
-    from shmrerun import _core
     from shmrerun.shm.tree import process_gone
+    from shmrerun.shm.words import TREE_MAGIC, TreeView
 
-    layout = _core.LAYOUT
-    segment = segments.attach(f"shmrerun-{tree}", layout["TREE_MAGIC"], layout["sizeof.tree"])
-    pid = segment.load(layout["tree.aggregator_pid"])
-    return 0 if not pid or process_gone(pid, segment.load(layout["tree.aggregator_start"])) else pid
+    words = TreeView(segments.attach(f"shmrerun-{tree}", TREE_MAGIC, TreeView.size))
+    pid = words.aggregator_pid
+    return 0 if not pid or process_gone(pid, words.aggregator_start) else pid
 
 
 __all__ = ["Leftovers", "aggregator_pid", "leftovers", "trees", "wait_until"]

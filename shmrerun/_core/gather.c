@@ -1,6 +1,8 @@
 /* gather.c - see gather.h. Every length is copied out of the lane before it is checked, and used only as checked. */
 #include "gather.h"
 
+#include "layout.h"
+
 #include <string.h>
 
 static uint64_t pad8(uint64_t size) {
@@ -166,12 +168,10 @@ struct walk {
     struct cursor cursor;
 };
 
-#define UNION_CHILDREN 64
-#define DEPTH_LIMIT 32
 
 /* Fills the node at walk->at and its children. *length: what it came to, for the parent's checks. */
-static bool fill_node(struct walk *walk, uint64_t *length, int depth) {
-    if (walk->at >= walk->count || depth > DEPTH_LIMIT) return false;
+static bool fill_node(struct walk *walk, uint64_t *length, unsigned depth) {
+    if (walk->at >= walk->count || depth > TYPE_DEPTH_LIMIT) return false;
     const struct node *node = &walk->nodes[walk->at];
     struct node_total *total = &walk->totals[walk->at++];
     struct piece piece;
@@ -203,9 +203,9 @@ static bool fill_node(struct walk *walk, uint64_t *length, int depth) {
         for (uint32_t i = 0; i < node->argument && good; i++) good = fill_node(walk, &child, depth + 1) && child == piece.length;
         break;
     case NODE_UNION: {
-        struct node_total *children[UNION_CHILDREN];
-        uint64_t lengths[UNION_CHILDREN];
-        if (node->argument > UNION_CHILDREN) return false;
+        struct node_total *children[TYPE_ARMS_LIMIT];
+        uint64_t lengths[TYPE_ARMS_LIMIT];
+        if (node->argument > TYPE_ARMS_LIMIT) return false;
         for (uint32_t i = 0; i < node->argument && good; i++) {
             children[i] = &walk->totals[walk->at < walk->count ? walk->at : 0];
             good = fill_node(walk, &lengths[i], depth + 1);

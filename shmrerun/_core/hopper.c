@@ -69,6 +69,8 @@ int64_t hopper_add_reader(struct hopper *hopper, struct lane *lane, uint64_t siz
     reader->ring_size = ring_size;
     reader->tail = reader->read = reader->low = head;
     reader->synced = head == 0;
+    reader->replayed = hopper->replaying ? load_acquire(&lane->tail) : head;
+    reader->rows_before = lane->rows_before;
     hopper->readers[at] = reader;
     if (at == hopper->readers_count) hopper->readers_count++;
     return at;
@@ -274,6 +276,8 @@ static bool index_record(struct hopper *hopper, uint32_t number, uint64_t log_si
                           .words = record.words,
                           .group = group,
                           .tick = record.flags & ROW_UNCOUNTED ? UINT64_MAX : 0};
+    /* A row that waits here may stand before one that the log has already: whoever comes after us must look for that one again. */
+    if (entry.position < reader->replayed && hopper->scanned_from < log_size) entry.log_size = hopper->scanned_from;
     entry.done = hopper->seen_count && was_seen(hopper, entry.time, entry.counter);
     uint64_t room = hopper->fresh_size;
     if (!make_room((void **)&hopper->fresh, &room, hopper->fresh_count, sizeof *hopper->fresh) || !push_entry(reader, &entry)) {
@@ -282,6 +286,7 @@ static bool index_record(struct hopper *hopper, uint32_t number, uint64_t log_si
     }
     hopper->fresh_size = room;
     if (!entry.done) hopper->fresh[hopper->fresh_count++] = (struct reference){number, reader->first + reader->count - 1};
+    reader->rows_read = reader->synced ? reader->rows_read + 1 : (uint64_t)record.sequence + 1;
     reader->sequence = record.sequence + 1;
     reader->synced = true;
     reader->read += size;
@@ -312,6 +317,7 @@ int64_t hopper_collect(struct hopper *hopper, uint64_t log_size) {
         while (reader && !reader->broken && reader->read < reader->tail)
             if (!index_record(hopper, i, log_size, &failed)) break;
     }
+    hopper->replaying = false;
     sort_by_row_id(hopper, hopper->fresh, hopper->fresh_count);
     for (uint64_t i = 0; i < hopper->fresh_count; i++) {
         struct entry *entry = entry_at(hopper, &hopper->fresh[i]);

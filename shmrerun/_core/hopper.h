@@ -36,6 +36,8 @@ struct reader {
     uint32_t shapes, shapes_size;
     uint32_t sequence;
     bool synced;                      /* sequence is known (a successor starts in the middle) */
+    uint64_t replayed;                /* rows before this position may be in the log already, out of order: they were there at adoption */
+    uint64_t rows_before, rows_read;  /* rows of the member before this generation; of this one, up to `read`, once synced */
     const char *broken;               /* why the lane is quarantined */
     struct entry *entries;            /* a queue: entries[(first + i) % size] */
     uint64_t first, count, size;      /* first only grows; an entry's number is first + i */
@@ -62,6 +64,8 @@ struct hopper {
     uint32_t groups_count, groups_size;
     uint8_t *seen;           /* row ids (big-endian, 16 bytes) that are in the log already, ascending */
     uint64_t seen_count;
+    bool replaying;          /* from the setting of scanned_from to the first pass: lanes were read by somebody before us */
+    uint64_t scanned_from;   /* offset of the log before which none of `seen` lies */
     uint64_t next_tick;
     struct reference *fresh; /* of the present pass */
     uint64_t fresh_count, fresh_size;

@@ -28,25 +28,26 @@ int lane_writer_init(struct lane_writer *writer) {
 void lane_writer_free(struct lane_writer *writer) {
     free(writer->entries);
     writer->entries = NULL;
+    if (writer->lane) munmap(writer->lane, writer->mapped);
+    writer->lane = NULL;
     pthread_mutex_destroy(&writer->mutex);
 }
 
-bool lane_writer_install(struct lane_writer *writer, struct lane *lane, uint32_t generation) {
-    pthread_mutex_lock(&writer->mutex);
-    bool first = !writer->lane;
-    bool follows = first || generation == writer->generation + 1;
-    if (follows) {
-        writer->lane = lane;
-        writer->ring = (uint8_t *)lane + lane->ring_offset;
-        writer->size = lane->ring_size;
-        writer->tail = writer->head = writer->populated = 0;
-        writer->dictionary_tail = 0;
-        writer->generation = generation;
-        writer->sequence = writer->shapes = 0;
-        if (writer->entries) memset(writer->entries, 0, writer->entries_size * sizeof *writer->entries); /* ids belong to the generation */
+void lane_writer_install(struct lane_writer *writer, struct lane *lane, uint64_t mapped, uint32_t generation) {
+    if (writer->lane) {
+        store_release(&writer->lane->closed, LANE_SUCCEEDED); /* the next one is published already */
+        munmap(writer->lane, writer->mapped);
     }
-    pthread_mutex_unlock(&writer->mutex);
-    return follows;
+    writer->lane = lane;
+    writer->mapped = mapped;
+    writer->ring = (uint8_t *)lane + lane->ring_offset;
+    writer->size = lane->ring_size;
+    writer->dictionary_size = lane->dictionary_size;
+    writer->tail = writer->head = writer->populated = 0;
+    writer->dictionary_tail = 0;
+    writer->generation = generation;
+    writer->sequence = writer->shapes = 0;
+    if (writer->entries) memset(writer->entries, 0, writer->entries_size * sizeof *writer->entries); /* ids belong to the generation */
 }
 
 /* ---- shapes ---- */
@@ -92,7 +93,7 @@ static uint64_t definition_size(const struct shape *shape) {
 static uint32_t shape_id(struct lane_writer *writer, const struct shape *shape, struct shape_entry *entry) {
     if (entry->id) return entry->id;
     uint64_t bytes = definition_size(shape), at = writer->dictionary_tail;
-    if (bytes > writer->lane->dictionary_size - at) return 0;
+    if (bytes > writer->dictionary_size - at) return 0;
     struct definition definition = {
         .bytes = (uint32_t)bytes,
         .shape = writer->shapes + 1,
@@ -173,10 +174,15 @@ static bool populate(struct lane_writer *writer, uint64_t end) {
 }
 
 struct append_result lane_append(struct lane_writer *writer, const struct shape *shape, uint32_t flags, const int64_t *times,
-                                 const struct part *parts, uint32_t count) {
-    struct append_result result = {.code = APPEND_GROW, .record = record_size(shape, parts, count)};
-    pthread_mutex_lock(&writer->mutex);
+                                 const struct part *parts, uint32_t count, bool try) {
+    struct append_result result = {.code = APPEND_BUSY};
+    if (!try) pthread_mutex_lock(&writer->mutex);
+    else if (pthread_mutex_trylock(&writer->mutex)) return result;
+    result.code = writer->closed ? APPEND_CLOSED : APPEND_GROW;
+    if (writer->closed) goto out;
+    result.record = record_size(shape, parts, count);
     result.generation = writer->generation;
+    result.refused = load32_relaxed(&writer->member->refused) > writer->generation;
     if (writer->shapes * 2 >= writer->entries_size && !grow_shapes(writer)) {
         result.code = APPEND_NO_MEMORY;
         goto out;
@@ -184,7 +190,7 @@ struct append_result lane_append(struct lane_writer *writer, const struct shape 
     struct shape_entry *entry = find_shape(writer, shape);
     if (!entry->id) result.dictionary = definition_size(shape);
     uint64_t pad;
-    if (!writer->lane || result.record > writer->size || !reserve(writer, result.record, &pad)) goto out;
+    if (!writer->lane || result.refused || result.record > writer->size || !reserve(writer, result.record, &pad)) goto out;
     uint64_t end = (writer->tail + pad) % writer->size + result.record;
     if (end > writer->populated && !populate(writer, end)) goto out;
     struct record head = {
@@ -207,6 +213,8 @@ struct append_result lane_append(struct lane_writer *writer, const struct shape 
     writer->tail += pad + result.record;
     writer->sequence++;
     store_release(&writer->lane->tail, writer->tail); /* SYNC POINT publish: the row is safe */
+    store_release(&writer->member->written, ++writer->rows);
+    writer->over = false;
     full_fence(); /* SYNC POINT wake, producer's half */
     bool armed = load32_relaxed(writer->need_wake) && exchange32(writer->need_wake, 0);
     bool half = before <= writer->size / 2 && writer->tail - writer->head > writer->size / 2;

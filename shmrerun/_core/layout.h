@@ -26,7 +26,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LAYOUT_VERSION 1u
+#define LAYOUT_VERSION 2u
 
 #define TREE_MAGIC 0x4545525448534d52ull    /* one magic for each kind of segment */
 #define SESSION_MAGIC 0x5353455348534d52ull
@@ -77,7 +77,7 @@ struct tree {
     uint64_t next_session; /* fetch-add: serials of sessions, from 1 */
     uint64_t root;         /* process reference of the first process that called init; compare-and-swap from 0 */
     uint64_t budget_limit; /* bytes of shared memory that lanes may take */
-    uint64_t budget_used;  /* fetch-add by producers, fetch-sub by the aggregator as it unlinks */
+    uint64_t budget_used;  /* fetch-add by producers behind their intent, fetch-sub by the aggregator, which also recounts it from what exists */
     uint64_t next_process; /* hint: where to look for a free process slot */
     uint64_t pad0[2];
     /* 128: aggregator. A dead one leaves its last values; the two keys (lock byte 0, pid and start time) tell. */
@@ -109,26 +109,27 @@ struct tree {
 enum { SWITCH_ENABLED = 1, SWITCH_LOG_TIME = 2, SWITCH_LOG_TICK = 4, SWITCH_TICK_SET = 8 };
 
 /*
- * Sink. FREE -> MAKING by compare-and-swap of whoever sets it -> WANTED (all fields first) -> ACTIVE by the aggregator -> CLOSING by the owner ->
- * CLOSED by the aggregator -> FREE by whoever reuses the slot. COMPLETING, asked by an owner that leaves: footer now, then ACTIVE
- * again for rows of others that come late. A successor of the aggregator reads nothing but this table. The last two entries are the
- * aggregator's own, for spools that only buffer; nobody else takes them.
+ * Sink: an entry of the session's table, for a file, a spool, a copy. Two words with one kind of writer each:
+ *   wish   by processes, compare-and-swap:  FREE -> MAKING -> OPEN -> COMPLETE* -> CLOSE -> FREE
+ *   state  by the aggregator, the answer:   ACTIVE | FAILED | CLOSED (a piece that its reader frees) | GONE
+ * Both begin with a turn; a wish whose turn is not the state's has not been answered. MAKING: fields are being written; if its process
+ * dies the aggregator frees the entry. An entry may be taken when its wish is FREE or its answer is GONE. A successor of the aggregator
+ * reads nothing but this table. The last two entries are the aggregator's own, for spools that only buffer; it writes both words there.
  */
-enum {
-    SINK_FREE = 0,
-    SINK_WANTED = 1,
-    SINK_ACTIVE = 2,
-    SINK_CLOSING = 3,
-    SINK_CLOSED = 4,
-    SINK_FAILED = 5,
-    SINK_COMPLETING = 6,
-    SINK_MAKING = 7
-};
+enum { WISH_FREE = 0, WISH_MAKING = 1, WISH_OPEN = 2, WISH_COMPLETE = 3, WISH_CLOSE = 4 };
+enum { SINK_NONE = 0, SINK_ACTIVE = 1, SINK_FAILED = 2, SINK_CLOSED = 3, SINK_GONE = 4 };
+#define WISH_VERB_MASK 0xffu
+#define WISH_PROCESS_SHIFT 8u /* index of the process slot, plus 1, in 24 bits */
+#define WISH_TURN_SHIFT 32u
 enum { SINK_SPOOL = 1, SINK_FILE = 2 };
 enum { SINK_NO_FOOTER = 1, SINK_CONTINUE = 2, SINK_PIECES = 4, SINK_ODD_FILE = 8, SINK_COPY = 16 };
-/* A SINK_COPY is no log: the aggregator keeps it equal to the log, byte for byte; its own size says how far it got. */
+/*
+ * SINK_COPY: a file kept equal to the log, byte for byte. SINK_ODD_FILE: a FIFO or device. Neither is a log: each is served by a follower,
+ * which reads the log behind the drain; `log` and `size` say how far it got.
+ */
 
 struct sink {
+    uint64_t wish;
     uint64_t state;
     uint32_t kind;
     uint32_t flags;
@@ -137,12 +138,13 @@ struct sink {
     uint64_t device;       /* of the file as the owner opened it; 0 0: not a file yet */
     uint64_t inode;
     uint64_t scan_from;    /* by the aggregator: no row at or above a head lies before this offset of the file */
-    uint64_t size;         /* by the aggregator: bytes of the file that are complete messages */
+    uint64_t size;         /* by the aggregator: bytes of the file, or of the followed log, that are complete messages */
+    uint64_t log;          /* by the aggregator, of what follows: number of the log that `size` is about */
     uint64_t error;        /* by the aggregator: errno of the last failed write or open; 0 after the next good one */
-    uint32_t caller_pid;   /* where the owner holds the file open while the sink is WANTED */
+    uint32_t caller_pid;   /* where the owner holds the file open while the wish is OPEN and not answered */
     uint32_t caller_fd;
     uint32_t path_size;
-    uint32_t pad[43];
+    uint32_t pad[39];
     char path[SESSION_PATH];
 };
 
@@ -151,18 +153,25 @@ struct sink {
  * `left` by the process, or death -> FREE by the aggregator when all its generations are committed and unlinked.
  * Generations oldest .. newest - 1 exist as segments. Whoever makes one stores `intent` first and `newest` after it is
  * complete: on death the segment numbered `intent` is removed if it was not published.
+ * `written` is stored behind each `tail`, so it names every row that was published, whatever becomes of its lane; a kill between
+ * the two leaves it one behind. Rows that the aggregator cannot find are `lost`: written, and neither read nor in a lane it reads.
  */
 struct member {
     uint64_t owner;
-    uint32_t oldest;       /* by the aggregator */
     uint32_t newest;       /* by the process: count of generations ever published */
     uint32_t intent;       /* by the process: number of the generation being made, plus 1; 0: none */
     uint32_t left;         /* by the process: it will log no more under this membership */
-    uint64_t intent_size;  /* bytes it took from the budget for it */
+    uint32_t pad0;
+    uint64_t written;      /* by the process: rows it published */
     uint64_t dropped_full; /* by the process: rows refused, no space in time */
     uint64_t dropped_size; /* by the process: rows refused, no memory for so large a record */
+    uint64_t pad1[2];
+    /* 64: the aggregator's line */
+    uint32_t oldest;       /* by the aggregator */
+    uint32_t refused;      /* by the aggregator: generations below this one are read no more; the process goes on in the next */
     uint64_t rows;         /* by the aggregator: rows of this member in the log */
     uint64_t lost;         /* by the aggregator: rows of this member that could not be read (quarantine) or written */
+    uint64_t pad2[5];
 };
 
 struct session {
@@ -174,7 +183,7 @@ struct session {
     uint64_t next_tick;    /* by the aggregator: first log_tick not yet given out */
     uint64_t rows;         /* by the aggregator: rows in the log */
     uint64_t chunks;       /* by the aggregator */
-    uint64_t bytes;        /* by the aggregator */
+    uint64_t written_bytes; /* by the aggregator: into the log */
     uint64_t sink_turn;    /* fetch-add: counts changes of the sink table */
     /* 128: batcher; by the maker, before the session is published */
     uint64_t flush_tick_nanos;
@@ -186,15 +195,19 @@ struct session {
     uint64_t dropped_limit; /* by the aggregator: rows dropped because the spool reached its limit or had no sink at the end */
     uint64_t dropped;      /* by the aggregator: rows that members refused, of members that are gone */
     /* 192 */
+    uint64_t unjoined;     /* fetch-add: rows of processes that could not become members, or logged when they had left */
+    uint64_t failures;     /* by the aggregator: rows that were read and could not be encoded; part of `dropped` */
     uint32_t message_turn; /* by the aggregator: odd while `message` is being written */
     uint32_t message_size;
+    uint32_t message_read; /* by the owner: the last turn that it printed; until then messages are added to one another */
+    uint32_t pad0;
     uint8_t message[1016];
-    /* 1216 */
+    /* 1240 */
     uint32_t application_size;
     uint32_t recording_size;
     char application[SESSION_TEXT];
     char recording[SESSION_TEXT];
-    uint8_t pad1[840];
+    uint8_t pad1[816];
     /* 4096 */
     struct sink sink[SESSION_SINKS];
     struct member member[SESSION_MEMBERS];
@@ -217,7 +230,8 @@ struct lane {
     uint64_t dictionary_size;
     uint64_t ring_offset;
     uint64_t ring_size;
-    uint64_t pad0[4];
+    uint64_t rows_before;  /* rows that the member had written when this generation was made */
+    uint64_t pad0[3];
     /* 128: producer's line. A dead producer leaves at most one unpublished record behind tail. */
     uint64_t tail;
     uint64_t dictionary_tail;
@@ -261,16 +275,20 @@ struct definition {
     uint32_t pad;
 };
 
-#define RECORD_TIMES_LIMIT 1024u
+/* Limits of a row, for both sides: the producer refuses what is over them, the aggregator puts a lane aside that holds it all the same. */
+#define THREAD_TIMES_LIMIT 1024u                      /* timelines that a thread may set in a recording */
+#define RECORD_TIMES_LIMIT (THREAD_TIMES_LIMIT + 1u)  /* with log_time */
 #define RECORD_PARTS_LIMIT 65536u
+#define TYPE_DEPTH_LIMIT 32u                          /* nesting of an Arrow type */
+#define TYPE_ARMS_LIMIT 64u                           /* children of a union */
 
 static_assert(sizeof(struct segment_head) == 64, "head");
 static_assert(offsetof(struct tree, aggregator_pid) == 128 && offsetof(struct tree, need_wake) == 192, "tree words");
 static_assert(offsetof(struct tree, process) == 4096 && sizeof(struct process_slot) == 32, "tree tables");
 static_assert(sizeof(struct tree) == 4096 + 65536 + 65536, "tree");
-static_assert(sizeof(struct sink) == 256 + SESSION_PATH && sizeof(struct member) == 64, "session tables");
+static_assert(sizeof(struct sink) == 256 + SESSION_PATH && sizeof(struct member) == 128, "session tables");
 static_assert(offsetof(struct session, flush_tick_nanos) == 128 && offsetof(struct session, sink) == 4096, "session words");
-static_assert(sizeof(struct session) == 4096 + 8 * 4352 + 65536, "session");
+static_assert(sizeof(struct session) == 4096 + 8 * 4352 + 131072, "session");
 static_assert(offsetof(struct lane, tail) == 128 && offsetof(struct lane, head_position) == 256, "lane words");
 static_assert(sizeof(struct lane) == 512 && sizeof(struct record) == 32 && sizeof(struct definition) == 32, "lane");
 

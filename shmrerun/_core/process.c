@@ -36,7 +36,7 @@ int random_bytes(void *out, size_t size) {
 #endif
 }
 
-bool can_populate(void) {
+static bool try_populate(void) {
 #ifdef MADV_POPULATE_WRITE
     void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     bool can = page != MAP_FAILED && !madvise(page, 4096, MADV_POPULATE_WRITE);
@@ -45,6 +45,12 @@ bool can_populate(void) {
 #else
     return false;
 #endif
+}
+
+bool can_populate(void) {
+    static int known; /* 0: not yet; the answer is the kernel's and the same for all */
+    if (!known) known = try_populate() ? 1 : -1;
+    return known > 0;
 }
 
 static void wipe_stamp(void) { /* in the child, where the kernel's wiping is missing */

@@ -177,7 +177,7 @@ bool times_set(uint64_t key, uint32_t timeline, int64_t value) {
     }
     if (times->count == times->size) {
         uint32_t size = times->size ? times->size * 2 : 8;
-        if (size > RECORD_TIMES_LIMIT) return false;
+        if (size > THREAD_TIMES_LIMIT) return false;
         struct current_time *list = realloc(times->times, size * sizeof *list);
         if (!list) return false;
         times->times = list;

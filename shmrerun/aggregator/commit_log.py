@@ -2,90 +2,172 @@
 
 A row is committed when the ``write`` that completes its message has returned in full. After a death the file is cut behind its
 last complete message; the row ids behind ``scan_from`` tell which rows of the lanes are in it already. Nothing complete is ever
-taken back. Delivery: exactly once for regular files; for others (FIFO, terminal) once, unless the aggregator dies.
+taken back. It is a regular file always: what is not (FIFO, terminal) follows a spool. One thread; others read it through descriptors of
+their own.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from shmrerun import _core
+from shmrerun.aggregator.descriptors import same_file
+from shmrerun.shm.locks import WRITER, lock_file
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from shmrerun.aggregator.descriptors import Descriptors
     from shmrerun.rrd.chunk import Chunk
     from shmrerun.rrd.footer import Manifest
 
 _WRITEV_BUFFERS = 512
+_COPY_BYTES = 1 << 20
 
 
-class Log:
-    """An open ``.rrd`` file that chunks are appended to.
+class _Piece(NamedTuple):
+    """A message of a spool, for trimming it."""
+
+    offset: int
+    size: int
+    rows: int
+
+
+class CommitLog:
+    """An open ``.rrd`` file that messages are appended to.
 
     Parameters
     ----------
     fd
         Open for reading and writing; owned from now on.
-    application_id, recording_id
-        Of the store.
+    path
+        By which it is opened again after it was closed for want of descriptors.
+    ids
+        Application and recording id of the store.
     write_footer
         Whether :meth:`finish` writes the footer that random access needs.
-    regular
-        False for FIFOs and the like: no truncation.
+    is_spool
+        Whether it may be trimmed.
     """
 
     def __init__(
-        self,
-        fd: int,
-        path: str,
-        application_id: str,
-        recording_id: str,
-        *,
-        write_footer: bool = True,
-        regular: bool = True,
+        self, fd: int, path: str, ids: tuple[str, str], pool: Descriptors, *, write_footer: bool = True, is_spool: bool = False
     ) -> None:
-        self.fd = fd
+        found = os.fstat(fd)
         self.path = path
+        self.device, self.inode = found.st_dev, found.st_ino
         self.size = 0  # bytes that are complete messages
         self.chunks = 0
-        self._ids = (application_id, recording_id)
+        self.is_finished = False  # a footer follows
+        self._fd = fd
+        self._pool = pool
+        self._ids = ids
         self._write_footer = write_footer
-        self._regular = regular
+        self._is_spool = is_spool
+        self._is_locked = False
         self._tail_bytes = 0  # what lies behind `size`: a footer, or the rest of a failed write
         self._store_id = b""
-        self._manifest: Manifest | None = None  # None: not known yet; rebuilt from the file when it is needed
+        self._manifests: dict[bytes, Manifest] | None = None  # by store; None: not known yet, rebuilt from the file when needed
+        self._pieces: list[_Piece] = []  # temporal chunks of a spool, the oldest first
+        self._trimmed = 0  # bytes that were given back
+        pool.use(self)
+
+    # ---- the descriptor
+
+    @property
+    def fd(self) -> int:
+        """The descriptor; opened again, and locked, if it was closed meanwhile. OSError: the file is not there any more, or not ours."""
+        if self._fd < 0:
+            fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+            if not same_file(fd, self.device, self.inode) or (self._is_locked and not lock_file(fd, WRITER)):
+                os.close(fd)
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.path)
+            self._fd = fd
+        self._pool.use(self)
+        return self._fd
+
+    def rest(self) -> None:
+        """Close the descriptor until it is needed again; the file is then not locked."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def close(self) -> None:
+        """Close the file for good, which frees its lock."""
+        self._pool.forget(self)
+        self.rest()
 
     def lock(self) -> bool:
-        """Keep other runs off the file while it is open. False: another aggregator writes it."""
+        """Keep other programs off the file while it is open. False: another aggregator writes it."""
+        self._is_locked = lock_file(self.fd, WRITER)
+        return self._is_locked
+
+    def harm(self) -> str | None:
+        """What somebody else did to the file: it was removed, or truncated; None: nothing."""
         try:
-            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            return error.errno not in (errno.EWOULDBLOCK, errno.EACCES)
-        return True
+            found = os.fstat(self.fd)
+        except FileNotFoundError:
+            return "removed or replaced"
+        if found.st_nlink == 0:
+            return "removed or replaced"
+        if found.st_size < self.size:
+            return "truncated"
+        return None
+
+    # ---- its beginning
 
     def clear(self) -> None:
         """Empty the file: a new recording starts."""
-        if self._regular:
-            os.ftruncate(self.fd, 0)
+        os.ftruncate(self.fd, 0)
 
     def resume(self, scan_from: int, *, want_ids: bool = True) -> bytes:
         """Cut what is not a complete message; return the ids (16 bytes each, ascending, joined) of rows behind ``scan_from``."""
         from shmrerun.rrd import decoder, encoder
 
-        if not self._regular:
-            self.size = 1
-            return b""
-        start = scan_from if 0 < scan_from <= os.fstat(self.fd).st_size else 0  # the end of a message, by the order of stores
-        self.size = decoder.complete_length(self.fd, start).length
+        fd = self.fd
+        start = scan_from if 0 < scan_from <= os.fstat(fd).st_size else 0  # the end of a message, by the order of stores
+        self.size = decoder.complete_length(fd, start).length
         self._tail_bytes = 1
         self._cut()
         if not self.size:
             return b""
-        found = [message for message in decoder.scan(self.fd, start) if message.kind == encoder.ARROW_MSG]
+        found = [message for message in decoder.scan(fd, start) if message.kind == encoder.ARROW_MSG]
         self.chunks = len(found) + (1 if start else 0)  # at least: what matters is whether there are any
-        return b"".join(sorted(decoder.row_ids(self.fd, start))) if want_ids else b""
+        if self._is_spool:
+            temporal = ((message, batch) for message, arrow, batch in decoder.batches(fd) if not arrow.is_static)
+            self._pieces = [_Piece(message.offset, message.end - message.offset, batch.num_rows) for message, batch in temporal]
+            self._trimmed = self.size - encoder.STREAM_HEADER_BYTES - sum(m.end - m.offset for m in decoder.scan(fd))
+        return b"".join(sorted(decoder.row_ids(fd, start))) if want_ids else b""
+
+    def take_over(self, other: CommitLog) -> None:
+        """Begin with all messages of another log: of a spool that only buffered, or of a file that somebody removed or truncated."""
+        from shmrerun.rrd import decoder, encoder
+
+        if not other._trimmed and other.harm() != "truncated":
+            self._copy(other.fd, 0, other.size)
+            self._manifests = other._manifests
+        else:
+            self._copy(other.fd, 0, min(encoder.STREAM_HEADER_BYTES, other.size))
+            for message in decoder.scan(other.fd):
+                if message.kind != encoder.END and message.end <= other.size:
+                    self._copy(other.fd, message.offset, message.end)
+        self.chunks, self._store_id = other.chunks, other._store_id
+
+    def _copy(self, source: int, start: int, end: int) -> None:
+        self._cut()
+        while start < end:
+            data = memoryview(os.pread(source, min(end - start, _COPY_BYTES), start))
+            if not data:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            start += len(data)
+            while data:
+                count = os.pwrite(self.fd, data, self.size)
+                data = data[count:]
+                self.size += count
+
+    # ---- messages
 
     def append(self, chunk: Chunk) -> int:
         """Write one chunk, completely or not at all. Returns its bytes. OSError: nothing was added, the file is as before."""
@@ -101,32 +183,44 @@ class Log:
         offset = self.size
         self._write(buffers, total)
         self.chunks += 1
-        if self._manifest is not None:
-            self._manifest.add(chunk, offset + 16, total - 16, encoded.uncompressed_size)
+        if self._is_spool and not chunk.schema.is_static:
+            self._pieces.append(_Piece(offset, total, chunk.num_rows))
+        if self._manifests is not None:
+            from shmrerun.rrd.footer import Manifest
+
+            manifest = self._manifests.setdefault(self._store_id, Manifest())
+            manifest.add(chunk, offset + encoder.MESSAGE_HEADER_BYTES, total - encoder.MESSAGE_HEADER_BYTES, encoded.uncompressed_size)
+        return total
+
+    def append_messages(self, messages: Iterable[bytes]) -> int:
+        """Write ready-made messages, each with its header, completely or not at all; whatever store they are of. Returns their bytes."""
+        if not self.size:
+            self._start()
+        buffers = list(messages)
+        total = sum(map(len, buffers))
+        self._write(buffers, total)
+        self.chunks += len(buffers)
+        self._manifests = None  # rebuilt when it is needed
         return total
 
     def _start(self) -> None:
         from shmrerun.rrd import encoder
-        from shmrerun.rrd.footer import Manifest
 
         self._store_id = encoder.store_id(*self._ids)
         head = encoder.stream_header() + encoder.set_store_info(self._store_id, _core.row_id())
         self._write([head], len(head))
-        self._manifest = Manifest()
+        self._manifests = {}
 
     def _write(self, buffers: list[bytes], total: int) -> None:
         """Append all buffers. A short or failed write is undone before anything else is appended."""
+        fd = self.fd
         self._cut()
         self._tail_bytes = 1  # until all of it is there
         try:
             done = 0
             pending = list(buffers)
             while pending:
-                count = (
-                    os.writev(self.fd, pending[:_WRITEV_BUFFERS])
-                    if not self._regular
-                    else os.pwritev(self.fd, pending[:_WRITEV_BUFFERS], self.size + done)
-                )
+                count = os.pwritev(fd, pending[:_WRITEV_BUFFERS], self.size + done)
                 if count == 0:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 done += count
@@ -134,67 +228,82 @@ class Log:
                     count -= len(pending.pop(0))
                 if count:
                     pending[0] = memoryview(pending[0])[count:]  # type: ignore[call-overload]
-        except OSError:
+        except BaseException:
             self._cut()
             raise
         self._tail_bytes = 0
         self.size += total
 
     def _cut(self) -> None:
-        if self._tail_bytes and self._regular:
+        self.is_finished = False
+        if self._tail_bytes:
             os.ftruncate(self.fd, self.size)
         self._tail_bytes = 0
 
     def finish(self) -> None:
         """Write the footer; the file is complete. Appending later cuts it off again. OSError: no room, the file is as before."""
         from shmrerun.rrd import encoder
-        from shmrerun.rrd.decoder import rebuild_manifest
+        from shmrerun.rrd.decoder import rebuild_manifests
+        from shmrerun.rrd.footer import footer_payload
 
+        if self.is_finished:
+            return
         if not self.size:
             self._start()
-        if not self._write_footer or not self._regular or self._tail_bytes:
+        if not self._write_footer or self._tail_bytes:
             return
-        if not self._store_id:
-            self._store_id = encoder.store_id(*self._ids)
-        if self._manifest is None:
-            self._manifest = rebuild_manifest(self.fd, self._store_id)
-        end = encoder.end_message(self._manifest.payload(self._store_id), self.size + 16)
+        if self._manifests is None:
+            self._manifests = rebuild_manifests(self.fd)
+        end = encoder.end_message(footer_payload(self._manifests.items()), self.size + encoder.MESSAGE_HEADER_BYTES)
         size = self.size
         self._write([end], len(end))
         self.size = size
         self._tail_bytes = len(end)
+        self.is_finished = True
 
-    def follow(self, other: Log) -> None:
-        """Take over what another log has more, byte for byte: offsets, and so manifest and ``scan_from``, stay good."""
-        if self.size < other.size:
-            self._cut()
-        while self.size < other.size:
-            data = memoryview(os.pread(other.fd, min(other.size - self.size, 1 << 20), self.size))
-            if not data:
-                raise OSError(errno.EIO, os.strerror(errno.EIO))
-            while data:
-                count = os.pwrite(self.fd, data, self.size) if self._regular else os.write(self.fd, data)
-                data = data[count:]
-                self.size += count
-        self.chunks, self._manifest, self._store_id = other.chunks, other._manifest, other._store_id
+    @property
+    def footer_bytes(self) -> int:
+        """Bytes of the footer behind :attr:`size`, 0 without one."""
+        return self._tail_bytes if self.is_finished else 0
 
-    def keep_newest(self, other: Log, size: int) -> int:
-        """Take over the static chunks of a spool, and the newest ``size`` bytes of the others. Returns the rows left behind."""
-        from shmrerun.rrd import decoder, encoder
+    # ---- a spool's limit
 
-        dropped = 0
-        self._start()
-        for message, arrow_msg, batch in decoder.batches(other.fd):
-            if not arrow_msg.is_static and message.offset < other.size - size:
-                dropped += batch.num_rows
-                continue
-            raw = encoder.frame(message.kind, decoder.read_payload(other.fd, message))
-            self._write([raw], len(raw))
-            self.chunks += 1
-        self._manifest = None  # rebuilt when it is needed
-        return dropped
+    def trim(self, limit: int, delivered: int = 0) -> int:
+        """Give the oldest temporal chunks of a spool back until it holds ``limit`` bytes. Returns their rows.
 
-    def close(self) -> None:
-        """Close the file, which frees its lock."""
-        os.close(self.fd)
-        self.fd = -1
+        Offsets stay: a chunk becomes a hole, whose pages the file system takes back. Static rows stay. Rows before ``delivered`` are
+        not counted: whoever follows the spool has them.
+        """
+        from shmrerun.rrd import encoder
+
+        rows, at = 0, 0
+        while at < len(self._pieces) and self.held > limit:
+            first = last = self._pieces[at]
+            rows += first.rows if first.offset >= delivered else 0
+            at += 1
+            while (
+                at < len(self._pieces)
+                and self._pieces[at].offset == last.offset + last.size
+                and (self.held - (last.offset + last.size - first.offset) > limit)
+            ):  # neighbours make one hole
+                last = self._pieces[at]
+                rows += last.rows if last.offset >= delivered else 0
+                at += 1
+            size = last.offset + last.size - first.offset
+            os.pwrite(self.fd, encoder.FRAME.pack(encoder.HOLE, size - encoder.MESSAGE_HEADER_BYTES), first.offset)
+            _core.punch(self.fd, first.offset + encoder.MESSAGE_HEADER_BYTES, size - encoder.MESSAGE_HEADER_BYTES)
+            self._trimmed += size
+        if at:
+            del self._pieces[:at]
+            self._manifests = None
+        return rows
+
+    @property
+    def held(self) -> int:
+        """Bytes that are complete messages and were not given back."""
+        return self.size - self._trimmed
+
+    @property
+    def rows_known(self) -> int:
+        """Rows of the chunks that are known without reading the file; -1: not known."""
+        return sum(m.rows for m in self._manifests.values()) if self._manifests is not None else -1

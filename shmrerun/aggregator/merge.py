@@ -36,12 +36,18 @@ class Taken(NamedTuple):
     """Rows of one group on their way into a chunk, in order of row id."""
 
     group: Group
+    number: int  # of the group, in the hopper
     token: Any  # what the hopper wants back: commit or restore
     rows: int
     row_ids: bytes
     times: list[bytes]
     ticks: bytes
     columns: list[tuple[bytes, list[Any]]]
+
+    @property
+    def cells(self) -> tuple[bytes, list[bytes], bytes, list[tuple[bytes, list[Any]]]]:
+        """What :meth:`Group.chunk` takes."""
+        return self.row_ids, self.times, self.ticks, self.columns
 
 
 class Group:

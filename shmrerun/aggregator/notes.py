@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shmrerun.aggregator.merge import Group
 from shmrerun.model.parts import TIMESTAMP, Column, pack_strings
 
 if TYPE_CHECKING:
-    from shmrerun.aggregator.commit_log import Log
+    from shmrerun.aggregator.commit_log import CommitLog
 
 PATH = b"/__dropped"
 _CAUSES = {
@@ -20,7 +20,7 @@ _CAUSES = {
 }
 
 
-def note_drops(log: Log, seen: set[bytes], token: bytes, owner: int, causes: dict[str, int]) -> None:
+def note_drops(log: CommitLog, seen: set[bytes], token: bytes, owner: int, causes: dict[str, int]) -> None:
     """Append a TextLog with the counts by cause. OSError: it was not written.
 
     Parameters
@@ -36,14 +36,15 @@ def note_drops(log: Log, seen: set[bytes], token: bytes, owner: int, causes: dic
     causes
         Counter of the member -> rows.
     """
-    from shmrerun.archetypes import TextLog
+    from shmrerun.model.archetype import make_class
 
     counts = ", ".join(f"{count} {_CAUSES[word]}" for word, count in causes.items() if count)
     text = f"{sum(causes.values())} rows of process {owner >> 32}.{owner & 0xFFFF_FFFF} are not in this recording: {counts}"
     row_id = bytes(7) + b"\1" + blake2b(token + text.encode(), digest_size=8).digest()
     if row_id in seen:
         return
-    columns, parts = TextLog(text, level="WARN")._row()
+    archetype: Any = make_class("TextLog")
+    columns, parts = archetype(text, level="WARN")._row()
     times = bytes([TIMESTAMP]) + (8).to_bytes(4, "little") + b"log_time"
     group = Group(0, PATH, times, pack_strings([name for column in columns.columns for name in Column(*column)]))
     group.nodes()

@@ -1,13 +1,13 @@
 """Entry point and loop of the aggregator: election, hosting of all sessions of its tree, reaping, end.
 
 The loop's one thread waits on nothing but the doorbell, the tick and the log files. Pidfds in the same poll tell of deaths at
-once; they only make it look, nobody is dead without both keys.
+once; they only make it look, nobody is dead without both keys. Cleaning up never raises and never makes anything; whatever fails again
+and again is waited for longer and longer, and given up at last: no aggregator outlives its tree.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import select
 import signal
@@ -15,18 +15,27 @@ import sys
 import threading
 import time
 import traceback
+from typing import TYPE_CHECKING
 
 from shmrerun import _core
+from shmrerun.aggregator import budget, faults
+from shmrerun.aggregator.descriptors import SPARE, Descriptors, raise_limit
 from shmrerun.aggregator.host import Host
 from shmrerun.shm import segments
+from shmrerun.shm.locks import lock_byte, unlock_byte
 from shmrerun.shm.tree import AGGREGATOR_BYTE, BIRTH_BYTE, FIRST_BYTE, Tree, process_facts, process_gone
+from shmrerun.shm.words import STATE_ENDED, STATE_ENDING, STATE_OPEN, TreeView
 
-L = _core.LAYOUT
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 TURN_NANOS = 50_000_000  # how often lanes are looked at while rows come
 IDLE_SECONDS = 0.2  # longest sleep: keeps the heartbeat fresh
 FAILURES = 50  # a session that fails this often, and has nobody left, is given up
 UNLOCKED_NANOS = 2_000_000_000
 REAP_NANOS = 250_000_000
+RECOUNT_NANOS = 10_000_000_000  # the budget is counted anew so often, and sooner after deaths
+LOOP_FAILURES = 12  # the loop itself fails so often in a row, over half a minute: the aggregator ends
 
 
 class Aggregator:
@@ -35,74 +44,102 @@ class Aggregator:
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
         self.hosts: dict[int, Host] = {}
-        self.failures: dict[int, int] = {}
         self.stopping = False
-        self._bell = os.open(f"{tree.directory}/bell", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        limit = raise_limit()
+        self._pool = Descriptors(limit - SPARE - limit // 4)
+        self._most_pidfds = limit // 4
+        self._failures: dict[int, faults.Backoff] = {}
+        self._bell = -1
         self._poll = select.poll()
-        self._poll.register(self._bell, select.POLLIN)
         self._pidfds: dict[int, tuple[int, int]] = {}  # slot -> (serial, pidfd)
         self._dead: set[int] = set()
         self._unlocked: dict[int, tuple[int, int]] = {}  # slot -> serial, and since when its lock is free though it lives
         self._next_reap = 0
+        self._next_recount = 0
 
     # ---- election
 
     def elect(self) -> bool:
         """Become the aggregator. False: there is one, by either key."""
-        try:
-            fcntl.lockf(self.tree.lock_fd(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, AGGREGATOR_BYTE)
-        except OSError:
+        if not lock_byte(self.tree.lock_fd(), AGGREGATOR_BYTE):
             return False
-        segment = self.tree.segment
-        pid = segment.load(L["tree.aggregator_pid"])
-        if pid and pid != os.getpid() and not process_gone(pid, segment.load(L["tree.aggregator_start"])):
+        words = self.tree.words
+        pid = words.aggregator_pid
+        if pid and pid != os.getpid() and not process_gone(pid, words.aggregator_start):
             return False  # alive, though its lock fell by accident
-        segment.store(L["tree.aggregator_start"], process_facts()[1])
-        segment.store(L["tree.aggregator_pid"], os.getpid())
-        self._beat()
-        segment.store(L["tree.starter"], 0)
+        words.aggregator_start = process_facts()[1]
+        words.aggregator_pid = os.getpid()
+        words.heartbeat = _core.monotonic()
+        words.starter = 0
         return True
-
-    def _beat(self) -> None:
-        self.tree.segment.store(L["tree.heartbeat"], _core.monotonic())
 
     # ---- the loop
 
     def run(self) -> None:
         """Serve until no process of the tree is left, then remove all that is the tree's."""
-        segment = self.tree.segment
+        self._open_bell()
         self._adopt()
-        segment.add(L["tree.epoch"], 1)
+        self.tree.words.add(TreeView.epoch, 1)
+        backoff = faults.Backoff(0.05, 5.0, LOOP_FAILURES)
         while True:
-            segment.store32(L["tree.need_wake"], 0)
-            now = _core.monotonic()
-            segment.store(L["tree.heartbeat"], now)
-            if now >= self._next_reap:
-                self._next_reap = now + REAP_NANOS
-                self._look_for_dead()
-            self._adopt()
-            stopping, self.stopping = self.stopping, False
-            due = [due for host in list(self.hosts.values()) if (due := self._turn(host, now, end_all=stopping)) is not None]
-            self._forget_dead()
-            if not self.hosts and not self._dead and self._nobody_left() and self._end():
-                return
-            self._sleep(min(due, default=None))
+            try:
+                if self._turn_all():
+                    return
+                backoff.worked()
+            except Exception:  # a fault of the loop itself: everything it needs is in shared memory, so go on
+                faults.note()
+                pause = backoff.fail()
+                if backoff.is_hopeless:
+                    faults.note(f"the aggregator gives up after {backoff.count} failures in a row")
+                    return
+                time.sleep(pause)
+
+    def _turn_all(self) -> bool:
+        """One turn of everything. True: the tree has ended."""
+        words = self.tree.words
+        words.need_wake = 0
+        now = _core.monotonic()
+        words.heartbeat = now
+        if now >= self._next_reap:
+            self._next_reap = now + REAP_NANOS
+            self._look_for_dead()
+        self._adopt()
+        stopping, self.stopping = self.stopping, False
+        due = [due for host in list(self.hosts.values()) if (due := self._turn(host, now, end_all=stopping)) is not None]
+        self._forget_dead()
+        if self.tree.recount or now >= self._next_recount:
+            self._next_recount = now + RECOUNT_NANOS
+            self.tree.recount = not budget.recount(self.tree, _Members(self.hosts))
+        if not self.hosts and not self._dead and self._nobody_left() and self._end():
+            return True
+        self._sleep(min(due, default=None))
+        return False
 
     def _turn(self, host: Host, now: int, *, end_all: bool) -> int | None:
-        """One turn of a session. One bad session never stops the others."""
+        """One turn of a session. One bad session never stops the others; one that failed waits."""
+        failures = self._failures.get(host.serial)
+        if failures is not None and now < failures.until:
+            return failures.until
         try:
             due = host.turn(now, self._dead, end_all=end_all)
         except Exception as error:
-            count = self.failures[host.serial] = self.failures.get(host.serial, 0) + 1
-            if count < 10:
-                traceback.print_exc()
-            host.say(f"the aggregator failed on this recording ({count} times): {error!r} {traceback.format_exc()[-500:]}")
-            if count > FAILURES and host.abandon(self._dead):
-                self.hosts.pop(host.serial, None)
-            return now + min(count, 20) * TURN_NANOS
+            failures = self._failures.setdefault(host.serial, faults.Backoff(0.05, 1.0, FAILURES))
+            pause = failures.fail()
+            faults.note()
+            with contextlib.suppress(Exception):
+                host.say(f"the aggregator failed on this recording ({failures.count} times): {error!r} {traceback.format_exc()[-300:]}")
+            if failures.is_hopeless and host.abandon(self._dead):
+                self._drop(host.serial)
+            failures.until = now + int(pause * 1e9)
+            return failures.until
+        self._failures.pop(host.serial, None)
         if host.ended:
-            self.hosts.pop(host.serial, None)
+            self._drop(host.serial)
         return due
+
+    def _drop(self, serial: int) -> None:
+        self.hosts.pop(serial, None)
+        self._failures.pop(serial, None)
 
     def _adopt(self) -> None:
         """Host sessions that were entered into the table since the last turn."""
@@ -110,19 +147,28 @@ class Aggregator:
             if serial in self.hosts:
                 continue
             try:
-                self.hosts[serial] = Host(self.tree, serial)
+                self.hosts[serial] = Host(self.tree, serial, self._pool)
             except FileNotFoundError:
                 self.tree.remove_session(serial)
-            except (RuntimeError, ValueError):
-                self.failures[serial] = self.failures.get(serial, 0) + 1
-                if self.failures[serial] > 100:
+            except Exception:
+                failures = self._failures.setdefault(serial, faults.Backoff(0.05, 1.0, FAILURES))
+                failures.fail()
+                faults.note()
+                if failures.is_hopeless:
                     self.tree.remove_session(serial)
+
+    def _open_bell(self) -> None:
+        path = f"{self.tree.directory}/bell"
+        with contextlib.suppress(FileExistsError):
+            os.mkfifo(path, 0o600)
+        self._bell = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._poll.register(self._bell, select.POLLIN)
 
     def _sleep(self, due: int | None) -> None:
         """Until the bell, a death or the next tick; armed when there is nothing at all to do."""
         now = _core.monotonic()
         if due is None:
-            self.tree.segment.store32(L["tree.need_wake"], 1)
+            self.tree.words.need_wake = 1
             _core.fence()  # SYNC POINT wake, consumer's half: arm, fence, look again
             if self._has_work():
                 return
@@ -179,12 +225,11 @@ class Aggregator:
             return False
 
     def _watch(self, index: int, serial: int, pid: int) -> None:
-        try:
-            fd = os.pidfd_open(pid)
-        except (OSError, AttributeError):
-            fd = -1
-        if fd >= 0:
-            self._poll.register(fd, select.POLLIN)
+        fd = -1
+        if len(self._pidfds) < self._most_pidfds:
+            with contextlib.suppress(OSError, AttributeError):
+                fd = os.pidfd_open(pid)
+                self._poll.register(fd, select.POLLIN)
         self._pidfds[index] = (serial, fd)
 
     def _unwatch(self, index: int) -> None:
@@ -205,6 +250,7 @@ class Aggregator:
             if any(host.has_member(ref) for host in self.hosts.values()):
                 continue
             self.tree.free_process(ref)
+            self._unwatch(ref >> 32)
             self._dead.discard(ref)
 
     # ---- the end
@@ -213,26 +259,44 @@ class Aggregator:
         return not any(claim & 0xFFFF_FFFF for _, claim in self.tree.claims())
 
     def _end(self) -> bool:
-        """Remove the tree, unless somebody joins at this moment."""
+        """Remove the tree, unless somebody joins at this moment, or is making one of its name."""
         tree = self.tree
-        segment = tree.segment
-        fcntl.lockf(tree.lock_fd(), fcntl.LOCK_EX, 1, BIRTH_BYTE)
-        segment.store(L["tree.state"], L["STATE_ENDING"])
+        locked = False
+        with contextlib.suppress(OSError):  # the lock file was removed by somebody: then nobody can be joining by it
+            if not lock_byte(tree.lock_fd(), BIRTH_BYTE):
+                return False
+            locked = True
+        tree.words.state = STATE_ENDING
         _core.fence()  # SYNC POINT end
         if not self._nobody_left() or tree.sessions():
-            segment.store(L["tree.state"], L["STATE_OPEN"])
-            fcntl.lockf(tree.lock_fd(), fcntl.LOCK_UN, 1, BIRTH_BYTE)
+            tree.words.state = STATE_OPEN
+            if locked:
+                unlock_byte(tree.lock_fd(), BIRTH_BYTE)
             return False
         segments.unlink(f"shmrerun-{tree.token}")
         remove_tree_files(tree.token, tree.directory)
-        segment.store(L["tree.state"], L["STATE_ENDED"])
+        tree.words.state = STATE_ENDED
         return True
 
 
+class _Members:
+    """The member tables of all hosted sessions, read anew each time."""
+
+    def __init__(self, hosts: dict[int, Host]) -> None:
+        self._hosts = hosts
+
+    def __iter__(self) -> Iterator[list[tuple[int, ...]]]:
+        return iter([host.words.members() for host in self._hosts.values()])
+
+
 def remove_tree_files(token: str, directory: str) -> None:
-    """Remove a tree's directory, what names it in the runtime directory, and those directories that are then empty."""
+    """Remove a tree's directory, what names it in the runtime directory, and those directories that are then empty. Never raises."""
     runtime = os.path.dirname(directory)
-    for name in os.listdir(runtime):
+    try:
+        names = os.listdir(runtime)
+    except OSError:
+        names = []
+    for name in names:
         path = f"{runtime}/{name}"
         try:
             if name.startswith("key-") and os.readlink(path).startswith(f"{token}:"):
@@ -246,7 +310,8 @@ def remove_tree_files(token: str, directory: str) -> None:
             continue
     segments.remove_directory(directory)
     segments.remove_directory(runtime)
-    segments.remove_directory(segments.spill_directory())
+    for spill in segments.spill_directories():
+        segments.remove_directory(spill)
 
 
 def _import_ahead() -> None:
@@ -267,28 +332,25 @@ def main() -> None:
     except FileNotFoundError:
         return  # the tree has ended
     except RuntimeError as error:
-        sys.stderr.write(f"cannot join the tree: {error}\n")
+        faults.note(f"cannot join the tree: {error}")
         return
     aggregator = Aggregator(tree)
 
     def stop(*_: object) -> None:
         aggregator.stopping = True
-        tree.ring()
+        tree.wake()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGHUP, stop)
     if not aggregator.elect():
-        sys.stderr.write("another aggregator lives\n")
+        faults.note("another aggregator lives")
         return
     importer = threading.Thread(target=_import_ahead, daemon=True)
     importer.start()
-    while True:
-        try:
-            aggregator.run()
-            break
-        except Exception:  # a fault of the loop itself: everything it needs is in shared memory, so go on
-            traceback.print_exc()  # stderr is the tree's file of faults
-            time.sleep(0.1)
+    try:
+        aggregator.run()
+    except Exception:
+        faults.note()
     importer.join(5)
 
 

@@ -7,41 +7,45 @@ from __future__ import annotations
 
 import contextlib
 import os
-import struct
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shmrerun import _core
 from shmrerun.shm import segments
-from shmrerun.shm.session import lane_name, read_text, session_name, sinks
+from shmrerun.shm.session import lane_name, open_session, sinks
 from shmrerun.shm.tree import AGGREGATOR_BYTE, Tree, process_gone
+from shmrerun.shm.words import (
+    LANE_MAGIC,
+    SINK_ACTIVE,
+    SINK_CLOSED,
+    SINK_FAILED,
+    SINK_FILE,
+    SINK_SPOOL,
+    STATE_ENDED,
+    STATE_ENDING,
+    STATE_OPEN,
+    TREE_PROCESSES,
+    WISH_COMPLETE,
+    LaneView,
+    SessionView,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from shmrerun.shm.session import Sink
 
-L = _core.LAYOUT
-_MEMBERS, _MEMBER = L["session.member"], L["sizeof.member"]
 _GONE = (FileNotFoundError, NotADirectoryError, RuntimeError, ValueError, IndexError)  # it ended while we looked
 
-STATES = {L["STATE_OPEN"]: "open", L["STATE_ENDING"]: "ending", L["STATE_ENDED"]: "ended"}
-SINK_STATES = {
-    L["SINK_WANTED"]: "opening",
-    L["SINK_ACTIVE"]: "active",
-    L["SINK_CLOSING"]: "closing",
-    L["SINK_CLOSED"]: "closed",
-    L["SINK_FAILED"]: "failed",
-}
-SINK_KINDS = {L["SINK_SPOOL"]: "spool", L["SINK_FILE"]: "file"}
-WRITING = (L["SINK_WANTED"], L["SINK_ACTIVE"], L["SINK_CLOSING"])
+STATES = {STATE_OPEN: "open", STATE_ENDING: "ending", STATE_ENDED: "ended"}
+SINK_KINDS = {SINK_SPOOL: "spool", SINK_FILE: "file"}
 
 
 class Recording(NamedTuple):
     """A session that was found, attached for reading."""
 
     serial: int
-    segment: _core.Segment
+    words: SessionView
 
 
 def trees() -> Iterator[Tree]:
@@ -70,21 +74,21 @@ def recordings(tree: Tree) -> Iterator[Recording]:
     """Iterate over the sessions of a tree, oldest first."""
     for serial in sorted(entry[1] for entry in tree.sessions()):
         try:
-            segment = segments.attach(session_name(tree.token, serial), L["SESSION_MAGIC"], L["sizeof.session"])
+            segment = open_session(tree.token, serial)
         except _GONE:
             continue
         try:
-            yield Recording(serial, segment)
+            yield Recording(serial, SessionView(segment))
         finally:
             segment.close()
 
 
 def aggregator_is_live(tree: Tree) -> bool:
     """Whether either key says that the tree's aggregator lives; a fresh heartbeat alone does not count."""
-    pid = tree.segment.load(L["tree.aggregator_pid"])
+    pid = tree.words.aggregator_pid
     if tree.lock_holder(AGGREGATOR_BYTE):
         return True
-    return bool(pid) and not process_gone(pid, tree.segment.load(L["tree.aggregator_start"]))
+    return bool(pid) and not process_gone(pid, tree.words.aggregator_start)
 
 
 def is_abandoned(tree: Tree) -> bool:
@@ -98,15 +102,15 @@ def files_being_written() -> list[tuple[Sink, bool]]:
     for tree in trees():
         live = not is_abandoned(tree)
         for recording in recordings(tree):
-            files = [sink for sink in sinks(recording.segment) if sink.kind == L["SINK_FILE"]]
-            found += [(sink, live) for sink in files if sink.state in WRITING]
+            files = [sink for sink in sinks(recording.words) if sink.kind == SINK_FILE]
+            found += [(sink, live) for sink in files if sink.is_wanted or sink.is_active]
     return found
 
 
 def describe(tree: Tree) -> dict[str, Any]:
     """All that ``ps`` says about a tree."""
-    load = tree.segment.load
-    pid = load(L["tree.aggregator_pid"])
+    words = tree.words
+    pid = words.aggregator_pid
     alive = aggregator_is_live(tree)
     processes = []
     for index, claim in tree.claims():
@@ -119,16 +123,16 @@ def describe(tree: Tree) -> dict[str, Any]:
             found.append(_describe_recording(tree, recording))
     return {
         "tree": tree.token,
-        "state": STATES.get(load(L["tree.state"]), "unknown"),
+        "state": STATES.get(words.state, "unknown"),
         "aggregator": {
             "pid": pid or None,
             "alive": alive,
-            "heartbeat_age_secs": (_core.monotonic() - load(L["tree.heartbeat"])) / 1e9 if pid else None,
-            "starts": load(L["tree.epoch"]),
+            "heartbeat_age_secs": (_core.monotonic() - words.heartbeat) / 1e9 if pid else None,
+            "starts": words.epoch,
         },
         "abandoned": is_abandoned(tree),
         "faults": _faults(tree),
-        "lane_budget": {"used_bytes": load(L["tree.budget_used"]), "limit_bytes": load(L["tree.budget_limit"])},
+        "lane_budget": {"used_bytes": words.budget_used, "limit_bytes": words.budget_limit},
         "processes": processes,
         "recordings": found,
     }
@@ -155,65 +159,73 @@ def _command(pid: int) -> str | None:
         return None
 
 
+def sink_state(sink: Sink) -> str:
+    """What a sink is doing, in a word."""
+    if sink.is_wanted:
+        return "opening"
+    if sink.is_asked:
+        return "completing" if sink.verb == WISH_COMPLETE else "closing"
+    return {SINK_ACTIVE: "active", SINK_FAILED: "failed", SINK_CLOSED: "closed"}.get(sink.answer, "unknown")
+
+
 def _describe_recording(tree: Tree, recording: Recording) -> dict[str, Any]:
-    segment = recording.segment
+    words = recording.words
     members = list(_members(tree, recording))
     return {
         "session": recording.serial,
-        "state": STATES.get(segment.load(L["session.state"]), "unknown"),
-        "application_id": read_text(segment, "application"),
-        "recording_id": read_text(segment, "recording"),
+        "state": STATES.get(words.state, "unknown"),
+        "application_id": words.text("application"),
+        "recording_id": words.text("recording"),
         "sinks": [
             {
                 "kind": SINK_KINDS.get(sink.kind, "unknown"),
-                "state": SINK_STATES.get(sink.state, "unknown"),
+                "state": sink_state(sink),
                 "path": sink.path,
                 "bytes": sink.size,
                 "error": os.strerror(sink.error) if sink.error else None,
             }
-            for sink in sorted(sinks(segment), key=lambda sink: sink.number)
+            for sink in sorted(sinks(words), key=lambda sink: sink.number)
         ],
-        "rows": segment.load(L["session.rows"]),
-        "chunks": segment.load(L["session.chunks"]),
-        "bytes": segment.load(L["session.bytes"]),
+        "rows": words.rows,
+        "chunks": words.chunks,
+        "bytes": words.written_bytes,
         "dropped": {
             "lane_full": sum(member["dropped"]["lane_full"] for member in members),
             "too_large": sum(member["dropped"]["too_large"] for member in members),
-            "no_sink_or_limit": segment.load(L["session.dropped_limit"]),
-            "by_members_that_left": segment.load(L["session.dropped"]),
+            "no_sink_or_limit": words.dropped_limit,
+            "by_members_that_left": words.dropped - words.failures,
             "damaged": sum(member["dropped"]["damaged"] for member in members),
+            "not_encodable": words.failures,
+            "could_not_join": words.unjoined,
         },
-        "message": _message(segment),
+        "message": _message(words),
         "members": members,
     }
 
 
-def _message(segment: _core.Segment) -> str | None:
+def _message(words: SessionView) -> str | None:
     """Read the aggregator's last message to the owner; None if there is none, or it is just being written."""
-    turn = segment.load32(L["session.message_turn"])
+    turn = words.message_turn
     if not turn or turn & 1:
         return None
-    text = segment.read(L["session.message"], min(segment.load32(L["session.message_size"]), 1016))
-    return text.decode("utf-8", "replace") if segment.load32(L["session.message_turn"]) == turn else None
+    text = words.message()
+    return text if words.message_turn == turn else None
 
 
 def _members(tree: Tree, recording: Recording) -> Iterator[dict[str, Any]]:
-    table = recording.segment.read(_MEMBERS, L["SESSION_MEMBERS"] * _MEMBER)
-    for index in range(L["SESSION_MEMBERS"]):
-        fields = struct.unpack_from("<QIIIIQQQQQ", table, index * _MEMBER)
-        owner, oldest, newest, _, left, _, full, size, rows, lost = fields
-        if not owner:
-            continue
-        pid = tree.process_slot(owner >> 32)[0] if owner >> 32 < L["TREE_PROCESSES"] else 0
+    for index, owner, newest, _, left, written, oldest in recording.words.members():
+        pid = tree.process_slot(owner >> 32)[0] if owner >> 32 < TREE_PROCESSES else 0
         waiting, room = _lanes(tree, recording.serial, index, range(oldest, min(newest, oldest + 64)))
+        member = recording.words.member(index)
         yield {
             "pid": pid or None,
             "alive": tree.ref_is_live(owner),
             "left": bool(left),
-            "rows": rows,
+            "rows": member.rows,
+            "written": written,
             "lane": {"waiting_bytes": waiting, "size_bytes": room},
             "generations": {"made": newest, "live": newest - oldest},
-            "dropped": {"lane_full": full, "too_large": size, "damaged": lost},
+            "dropped": {"lane_full": member.dropped_full, "too_large": member.dropped_size, "damaged": member.lost},
         }
 
 
@@ -222,12 +234,13 @@ def _lanes(tree: Tree, serial: int, member: int, generations: range) -> tuple[in
     waiting = room = 0
     for generation in generations:
         try:
-            lane = segments.attach(lane_name(tree.token, serial, member, generation), L["LANE_MAGIC"], L["sizeof.lane"])
+            segment = segments.attach(lane_name(tree.token, serial, member, generation), LANE_MAGIC, LaneView.least)
         except _GONE:
             continue
-        head = lane.load(L["lane.head_position"])  # before tail: never more than what waits
-        tail, size = lane.load(L["lane.tail"]), lane.load(L["lane.ring_size"])
+        lane = LaneView(segment)
+        head = lane.head_position  # before tail: never more than what waits
+        tail, size = lane.tail, lane.ring_size
         waiting += max(0, min(tail - head, size))
         room += size
-        lane.close()
+        segment.close()
     return waiting, room

@@ -6,14 +6,18 @@ The extension keeps copies of the answer (``_core.use``, ``use_thread``) for its
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 from shmrerun import _core, errors
 from shmrerun.model import times
+from shmrerun.producer.discovery import discover, publish
+from shmrerun.producer.exit import hook_exit
 from shmrerun.producer.log import log_row
-from shmrerun.producer.process import Process, Stream, discover, is_inheriting, publish, this_process
+from shmrerun.producer.process import Process, is_inheriting, this_process
+from shmrerun.producer.stream import Stream
 from shmrerun.shm.tree import TreeEndedError
 
 if TYPE_CHECKING:
@@ -26,6 +30,7 @@ class _Thread(threading.local):
     """The thread's own recording."""
 
     stream: Stream | None = None
+    guard: object = None  # gives the extension's reference back when the thread ends
 
 
 _thread = _Thread()
@@ -76,7 +81,7 @@ def thread_stream() -> Stream | None:
 def set_thread_stream(stream: Stream | None) -> None:
     """Give the calling thread a stream of its own, or none."""
     _thread.stream = stream
-    _core.use_thread(stream)
+    _thread.guard = _core.use_thread(stream) or _thread.guard
 
 
 # ---- of the process
@@ -146,7 +151,7 @@ def _find_global(me: Process) -> Stream | None:
             found = _followed(me)
         if found is None:
             me.next_look = now + _LOOK_NANOS
-            _use(me.next_look)
+            _use(0 if me.refusal else me.next_look)  # rows that cannot go where they belong are counted one by one
         return found
 
 
@@ -166,10 +171,33 @@ def _followed(me: Process) -> Stream | None:
             _use()
         if stream is not None and stream.live() is not None and stream.shared is None:
             stream._use_follow(tree.segment, tree.current_offset(follow.index), serial)
-    except (FileNotFoundError, errors.ShmrerunError, ValueError) as error:
-        if isinstance(error, errors.SegmentError) and not isinstance(error, TreeEndedError):
-            errors.say_once(("follow", follow.token), f"cannot join the recording of the process that started this one: {error}")
+        me.refusal = None
+    except (FileNotFoundError, TreeEndedError):
+        me.refusal = _why_unreachable(me)
+    except (OSError, errors.ShmrerunError, ValueError) as error:
+        me.refusal = f"process {me.pid} cannot join the recording of the process that started it, and its rows are dropped: {error}"
+    if me.refusal is not None:
+        errors.say_once(("follow", follow.token), me.refusal)
     return stream
+
+
+def _why_unreachable(me: Process) -> str | None:
+    """Why the tree of a process that we follow is not there. None: it has ended, as trees do."""
+    if not me.forked or os.getppid() != me.parent:
+        return None
+    if me.user != me.parent_user:
+        why = f"it runs as user {me.user}, and the recording belongs to user {me.parent_user}"
+    else:
+        why = "its shared memory was removed, though the process that made it lives"
+    return f"process {me.pid} cannot join the recording of the process that started it, and its rows are dropped: {why}"
+
+
+def _count_unjoined(me: Process) -> None:
+    """A row goes nowhere because this process cannot reach the recording that it follows: count it; warn the first time."""
+    me.unjoined += 1
+    hook_exit(me)
+    if me.unjoined == 1:
+        raise errors.SegmentError(me.refusal)
 
 
 # ---- what the extension calls
@@ -187,6 +215,11 @@ def _log_slowly(
     stream = active_stream(recording)
     if stream is not None:
         log_row(stream, entity_path, entity, extra, static, strict)
+    elif (me := this_process()).refusal is not None:
+        try:
+            _count_unjoined(me)
+        except errors.ShmrerunError as error:
+            errors.report("log", error, strict)
 
 
 def _log_warning(text: str) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from shmrerun.producer.process import Stream
+    from shmrerun.producer.stream import Stream
 
 _STATIC_TIME = -(2**63)
 
@@ -31,8 +31,7 @@ def send_columns(stream: Stream | None, entity_path: str, indexes: Iterable[Any]
         rows = _length(timelines, components)
         if rows and timelines and not components:
             raise RuntimeError("Detected malformed chunk: it has indexes but no component columns")
-        session = stream.live() if stream is not None and rows else None
-        if session is None:
+        if stream is None or not rows:
             if not timelines and not components:
                 errors.say_once("no columns", f"send_columns without columns sends nothing (entity {entity_path})")
             return
@@ -47,8 +46,8 @@ def send_columns(stream: Stream | None, entity_path: str, indexes: Iterable[Any]
         if not sets.id:
             sets.id = _core.columns(sets.definition)
         path = _core.path(entity_paths.canonical(entity_path).encode("utf-8", "surrogatepass"))
-        session.append(path, sets.id, times, tuple(parts), 0)
-        session.look()
+        stream.append(path, sets.id, times, tuple(parts), 0)
+        stream._look()
     except Exception as error:
         errors.report("send_columns", error, strict)
 

@@ -8,7 +8,7 @@ from shmrerun import _core, errors
 from shmrerun.model import entity_paths
 
 if TYPE_CHECKING:
-    from shmrerun.producer.process import Stream
+    from shmrerun.producer.stream import Stream
 
 _STATIC = _core.LAYOUT["ROW_STATIC"]
 
@@ -24,13 +24,11 @@ def log_row(
 ) -> None:
     """Append one row of an entity to a stream's session; nothing happens where the session has ended.
 
-    The extension does the common case by itself (``bind_log.h``); here is everything else.
+    The extension does the common case by itself (``bind_log.c``); here is everything else.
     """
     flags |= _STATIC if static else 0
     try:
         if not extra and _core.log_row(stream, entity_path, entity, flags):
-            return
-        if stream.live() is None:
             return
         from shmrerun.model.batches import row_of
 
@@ -43,9 +41,7 @@ def log_row(
         path = _core.path(entity_paths.canonical(entity_path).encode("utf-8", "surrogatepass"))
         if type(entity_path) is str:
             _core.know_path(entity_path, path)
-        session = stream.session
-        assert session is not None
-        session.append(path, columns.id, parts, flags)
-        session.look()
+        stream.append(path, columns.id, parts, flags)
+        stream._look()
     except Exception as error:
         errors.report("log", error, strict)

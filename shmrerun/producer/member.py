@@ -1,84 +1,109 @@
-"""A session: one stream object and all its copies in children. Control segment, members, lanes, flush barrier, sink table.
+"""This process's part in a session: its member slot and lane, the barrier over all lanes, and what it asks of the sink table.
 
-This is the producer's view; the aggregator's is ``aggregator/host.py``. Everything that must outlive a process is in the control
-segment: a successor of the aggregator reads nothing else. Requests are words in it too (flush counters, states of sinks), so
-none is lost with a connection.
+A session is one stream object and all its copies in children. Everything that must outlive a process is in its control segment: a
+successor of the aggregator reads nothing else. Requests are words in it too (flush counters, wishes of sinks), so none is lost with
+a connection.
 """
 
 from __future__ import annotations
 
 import os
-import struct
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shmrerun import _core
-from shmrerun.errors import AggregatorError, FlushTimeoutError, SegmentError, SinkError, say, say_once
+from shmrerun.errors import AggregatorError, FlushTimeoutError, RowsLostError, SegmentError, SinkError, say, say_once
 from shmrerun.shm import segments
-from shmrerun.shm.session import BatchLimits, Sink, id_hash, lane_name, open_session, read_sink, read_text, session_name, sinks
-from shmrerun.shm.tree import Tree, TreeEndedError
+from shmrerun.shm.session import (
+    FIRST_DICTIONARY_BYTES,
+    FIRST_LANE_BYTES,
+    BatchLimits,
+    Sink,
+    id_hash,
+    is_free,
+    lane_prefix,
+    open_session,
+    read_sink,
+    session_name,
+    sinks,
+    wish_word,
+)
+from shmrerun.shm.tree import SWEEP_SECONDS, Tree, TreeEndedError
+from shmrerun.shm.words import (
+    SESSION_MAGIC,
+    SESSION_MEMBERS,
+    SESSION_OWN_SINKS,
+    SESSION_PATH,
+    SESSION_TEXT,
+    SINK_FAILED,
+    STATE_ENDING,
+    STATE_OPEN,
+    SWITCH_TICK_SET,
+    WISH_CLOSE,
+    WISH_COMPLETE,
+    WISH_FREE,
+    WISH_MAKING,
+    WISH_OPEN,
+    HeadView,
+    MemberView,
+    SessionView,
+    SinkView,
+)
 
-L = _core.LAYOUT
-_MEMBERS, _MEMBER = L["session.member"], L["sizeof.member"]
-_SINKS, _SINK = L["session.sink"], L["sizeof.sink"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-_IN_USE = (L["SINK_WANTED"], L["SINK_ACTIVE"], L["SINK_COMPLETING"])
-
-FIRST_LANE_BYTES = 64 * 1024
-FIRST_DICTIONARY_BYTES = 12 * 1024
 FULL_SECONDS = 5.0  # a full lane that nobody empties for this long: rows are dropped, counted and reported
+# What became of a row: the numbers of ROW_* in _core/binding.h.
+DONE, WAKE, WAKE_HALF, DROPPED, FULL, SPILL, NO_ROOM, CLOSED = range(8)
 
 
 class Session:
-    """This process's part in one session: its member slot and, from the first row on, its lane. Not inherited by fork."""
+    """A process's part in one session. Not inherited by fork: a child attaches for itself."""
 
     def __init__(self, tree: Tree, serial: int, segment: _core.Segment) -> None:
         self.tree = tree
         self.serial = serial
         self.segment = segment
-        self.token = segment.read(L["segment_head.token"], 16)
+        self.words = SessionView(segment)
         self.stamp = _core.stamp()
-        self.application_id = read_text(segment, "application")
-        self.recording_id = read_text(segment, "recording")
+        self.application_id = self.words.text("application")
+        self.recording_id = self.words.text("recording")
         self.key = id_hash(self.application_id, self.recording_id)
-        self.member = -1
+        self.index = -1  # of the member slot
         self.streams = 0  # of this process that are bound to it
-        self.maker = segment.load(L["segment_head.maker"])
+        self.maker = HeadView(segment).maker
+        self.own_rows = 0  # that were logged in the user's name, such as the start time
         self._lock = threading.RLock()
         self._lane: _core.Lane | None = None
-        self._generation: _core.Segment | None = None
-        self._ring_bytes = self._dictionary_bytes = 0
         self._message_turn = 0
-        self._rows_before = 0  # in generations before the present one
+        self._lost_told = 0
 
     # ---- making and finding
 
     @classmethod
-    def create(cls, tree: Tree, application_id: str, recording_id: str, batcher: BatchLimits, switches: int) -> Session:
+    def create(cls, tree: Tree, application_id: str, recording_id: str, limits: BatchLimits, switches: int) -> Session:
         """Make a session in a tree and become its first member."""
         texts = {"application": application_id, "recording": recording_id}
-        for name, text in texts.items():
-            size = len(text.encode("utf-8", "surrogatepass"))
-            if size > L["SESSION_TEXT"]:
-                msg = f"the {name} id has {size} bytes in UTF-8, over the limit of {L['SESSION_TEXT']}: choose a shorter one"
-                raise ValueError(msg)
+        raw = {name: text.encode("utf-8", "surrogatepass") for name, text in texts.items()}
+        for name, text in raw.items():
+            if len(text) > SESSION_TEXT:
+                raise ValueError(f"the {name} id has {len(text)} bytes in UTF-8, over the limit of {SESSION_TEXT}: choose a shorter one")
         tree.claim()
-        serial = tree.segment.add(L["tree.next_session"], 1)
-        segment = segments.create(session_name(tree.token, serial), L["sizeof.session"])
-        key = id_hash(application_id, recording_id)
-        for name, text in texts.items():
-            raw = text.encode("utf-8", "surrogatepass")
-            segment.write(L[f"session.{name}"], raw)
-            segment.store32(L[f"session.{name}_size"], len(raw))
-        segment.store(L["session.state"], L["STATE_OPEN"])
-        segment.store(L["session.flush_tick_nanos"], batcher.tick_nanos)
-        segment.store(L["session.flush_bytes"], batcher.num_bytes)
-        segment.store(L["session.flush_rows"], batcher.num_rows)
-        segment.store(L["session.unsorted_rows"], batcher.unsorted_rows)
-        segment.store(L["session.switches"], switches | (L["SWITCH_TICK_SET"] if batcher.tick_is_set else 0))
-        segment.store(L["session.id_hash"], key)
-        segments.publish(segment, L["SESSION_MAGIC"], token=os.urandom(16), serial=serial, maker=tree.ref)
+        serial = tree.words.add(type(tree.words).next_session, 1)
+        segment = segments.create(session_name(tree.token, serial), SessionView.size)
+        words = SessionView(segment)
+        for name, text in raw.items():
+            words.set_text(name, text)
+        words.state = STATE_OPEN
+        words.flush_tick_nanos = limits.tick_nanos
+        words.flush_bytes = limits.num_bytes
+        words.flush_rows = limits.num_rows
+        words.unsorted_rows = limits.unsorted_rows
+        words.switches = switches | (SWITCH_TICK_SET if limits.tick_is_set else 0)
+        words.id_hash = key = id_hash(application_id, recording_id)
+        segments.publish(segment, SESSION_MAGIC, token=os.urandom(16), serial=serial, maker=tree.ref)
         session = cls(tree, serial, segment)
         session.join()
         try:
@@ -86,7 +111,7 @@ class Session:
         except SegmentError:
             segments.unlink(session_name(tree.token, serial))
             raise
-        tree.ring()
+        tree.wake()
         tree.ensure_aggregator()
         return session
 
@@ -96,51 +121,55 @@ class Session:
         try:
             segment = open_session(tree.token, serial)
         except FileNotFoundError as error:
-            msg = f"the recording has ended (session {serial} of tree {tree.token})"
-            raise TreeEndedError(msg) from error
+            raise TreeEndedError(f"the recording has ended (session {serial} of tree {tree.token})") from error
         return cls(tree, serial, segment)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this process is a member by this object."""
+        return self.stamp == _core.stamp() and self.index >= 0
+
+    @property
+    def member(self) -> MemberView:
+        """This process's slot."""
+        return self.words.member(self.index)
 
     def join(self) -> None:
         """Take a member slot. Idempotent. TreeEndedError: the session has ended; a later one must continue it."""
         with self._lock:
-            if self.member >= 0:
+            if self.index >= 0:
                 return
             self.tree.claim()
-            segment, count = self.segment, L["SESSION_MEMBERS"]
-            for step in range(count):
-                index = (self.tree.index + step) % count
-                at = _MEMBERS + index * _MEMBER
-                if segment.load(at) == 0 and segment.swap(at, 0, self.tree.ref):
+            for step in range(SESSION_MEMBERS):
+                index = (self.tree.index + step) % SESSION_MEMBERS
+                slot = self.words.member(index)
+                if slot.owner == 0 and slot.swap(MemberView.owner, 0, self.tree.ref):
                     break
             else:
-                msg = f"the recording has {count} processes, its limit (session {self.serial})"
-                raise SegmentError(msg)
+                raise SegmentError(f"the recording has {SESSION_MEMBERS} processes, its limit (session {self.serial})")
             _core.fence()  # SYNC POINT end: our slot, fence, their state
-            deadline = time.monotonic() + 10
-            while (state := segment.load(L["session.state"])) == L["STATE_ENDING"] and time.monotonic() < deadline:
+            deadline = time.monotonic() + SWEEP_SECONDS
+            while (state := self.words.state) == STATE_ENDING and time.monotonic() < deadline:
                 time.sleep(0.0005)
-            if state != L["STATE_OPEN"]:
-                segment.swap(at, self.tree.ref, 0)
-                msg = f"the recording has ended (session {self.serial})"
-                raise TreeEndedError(msg)
-            self.member = index
-            segment.add(L["session.sink_turn"], 1)
+                self.tree.ensure_aggregator()  # one that died in the middle of the end has to be followed
+            if state != STATE_OPEN:
+                slot.swap(MemberView.owner, self.tree.ref, 0)
+                raise TreeEndedError(f"the recording has ended (session {self.serial})")
+            self.index = index
+            self.words.add(SessionView.sink_turn, 1)
 
     def leave(self) -> None:
         """Log no more under this membership. The rows stay; the aggregator frees the slot when they are in the log."""
         with self._lock:
-            if self.member < 0 or self.stamp != _core.stamp():
+            if not self.is_ours:
                 return
-            at = _MEMBERS + self.member * _MEMBER
-            if self._generation is not None:
-                self._generation.store(L["lane.closed"], L["LANE_LAST"])
-            self.segment.store32(at + L["member.left"], 1)
-            self.segment.add(L["session.sink_turn"], 1)
-            self.member = -1
             if self._lane is not None:
                 self._lane.close()
-            self._lane = self._generation = None
-            self.tree.ring()
+            self.member.left = 1
+            self.words.add(SessionView.sink_turn, 1)
+            self.index = -1
+            self._lane = None
+            self.tree.wake()
 
     # ---- rows
 
@@ -149,20 +178,62 @@ class Session:
         with self._lock:
             if self._lane is None:
                 self.join()
-                self._lane = _core.Lane(self.tree.segment, self.segment, self.key)
+                prefix = lane_prefix(self.tree.token, self.serial, self.index)
+                ring = FIRST_LANE_BYTES - 512 - FIRST_DICTIONARY_BYTES
+                self._lane = _core.Lane(
+                    self.tree.segment, self.segment, self.key, self.index, self.tree.ref, prefix, ring, FIRST_DICTIONARY_BYTES
+                )
             return self._lane
 
-    def append(self, *row: Any) -> None:
+    def append(self, *row: Any) -> bool:
         """Log one row (path, columns, parts, flags), or many as columns (path, columns, times' text, parts, flags).
 
-        Published, and so safe, when this returns. Blocks only while every generation is full and over budget.
+        Published, and so safe, or dropped and counted, when this returns True. False: this process is no member any more.
+        Blocks only while every generation is full and over budget, ``FULL_SECONDS`` at most.
         """
         lane = self.lane()
-        done = lane.append(*row) if len(row) == 4 else lane.append_columns(*row)
-        if type(done) is tuple:
-            self.append_slowly(row, done)
-        elif done is not None:
-            self.tree.ring() if done else self.widen()
+        waited, head, pause = 0.0, -1, 0.0002
+        while True:
+            outcome, record = lane.append(*row) if len(row) == 4 else lane.append_columns(*row)
+            if outcome == WAKE_HALF:
+                lane.widen()
+            if outcome <= WAKE_HALF:
+                if outcome != DONE or waited:
+                    self.tree.wake()
+                return True
+            if outcome in (DROPPED, CLOSED):
+                return outcome == DROPPED
+            if outcome == NO_ROOM:
+                self._drop(MemberView.dropped_size, f"a row of {record:,} bytes was dropped: {self._no_room()}")
+                return True
+            if outcome == SPILL:
+                limit = self.tree.words.budget_limit
+                say_once("budget", f"over the budget of {limit:,} bytes of shared memory: a lane goes into a file mapping")
+                try:
+                    lane.spill_to(os.fsencode(segments.spill_directory()))
+                except SegmentError as error:
+                    self._drop(MemberView.dropped_size, f"a row of {record:,} bytes was dropped: {error}")
+                    return True
+                continue
+            self.tree.wake()
+            time.sleep(pause)
+            waited, pause = waited + pause, min(pause * 2, 0.01)
+            if not self.is_ours:  # a signal handler forked, or left
+                return False
+            position = lane.position()[2]
+            if position != head:
+                head, waited = position, 0.0
+            if waited > 0.05:
+                self.look()
+            if waited > FULL_SECONDS:
+                lane.over = True  # from now on rows are dropped at once, until one fits again
+                self._drop(MemberView.dropped_full, self._full_text(waited))
+                return True
+
+    def widen(self) -> None:
+        """The lane is half full of rows that patience keeps back: double it, within a small part of the budget."""
+        self.lane().widen()
+        self.tree.wake()
 
     def look(self) -> None:
         """Look, ten times a second while rows are logged, whether the aggregator lives and has a message for us."""
@@ -174,210 +245,105 @@ class Session:
 
     def print_message(self) -> None:
         """Print the aggregator's newest message to this session's owner, once."""
-        turn = self.segment.load32(L["session.message_turn"])
+        turn = self.words.message_turn
         if turn == self._message_turn or turn & 1:
             return
-        size = self.segment.load32(L["session.message_size"])
-        text = self.segment.read(L["session.message"], min(size, 1016)).decode("utf-8", "replace")
+        text = self.words.message()
         self._message_turn = turn
-        if any(sink.owner == self.tree.ref for sink in sinks(self.segment)) or self.maker == self.tree.ref:
-            say(text)
-
-    def append_slowly(self, row: tuple[Any, ...], need: Any) -> None:
-        """Grow the lane, else wait for space; after FULL_SECONDS without progress drop the row, counted."""
-        waited, head, pause = 0.0, -1, 0.0002
-        while True:
-            try:
-                grown = self._grow(*need)
-            except SegmentError as error:
-                self._drop("dropped_size", f"a row of {need[0]:,} bytes was dropped: {error}")
-                return
-            if not grown:
-                self.tree.ring()
-                time.sleep(pause)
-                waited, pause = waited + pause, min(pause * 2, 0.01)
-                position = self._position()[2]
-                if position != head:
-                    head, waited = position, 0.0
-                if waited > 0.05:
-                    self.look()
-                if waited > FULL_SECONDS:
-                    self._drop("dropped_full", self._full_text(waited))
-                    return
-            lane = self.lane()
-            done = lane.append(*row) if len(row) == 4 else lane.append_columns(*row)
-            if type(done) is not tuple:
-                self.tree.ring()
-                return
-            need = done
-
-    def _position(self) -> tuple[int, int, int, int]:
-        return self._lane.position() if self._lane else (0, 0, 0, 0)
+        mine = self.maker == self.tree.ref or any(sink.owner == self.tree.ref for sink in sinks(self.words))
+        if mine:
+            self.words.message_read = turn
+            for line in text.split("\n"):
+                say(line)
 
     def _full_text(self, waited: float) -> str:
-        limit = self.tree.segment.load(L["tree.budget_limit"])
-        bad = _failing(self.segment)
+        bad = _failing(self.words)
         why = f"{bad[0].path}: {os.strerror(bad[0].error)}" if bad else "the aggregator does not keep up"
         return (
             f"rows are being dropped: the lane of process {os.getpid()} was full for {waited:.0f} s ({why}; the budget of the "
-            f"program is {limit:,} bytes of shared memory). Dropped rows are counted: shmrerun ps"
+            f"program is {self.tree.words.budget_limit:,} bytes of shared memory). Dropped rows are counted: shmrerun ps"
         )
 
-    def _drop(self, counter: str, text: str) -> None:
-        if self.member >= 0:
-            self.segment.add(_MEMBERS + self.member * _MEMBER + L[f"member.{counter}"], 1)
-        say_once(counter, text)
+    def _no_room(self) -> str:
+        owner = HeadView(self.segment).uid
+        if os.geteuid() != owner:
+            return f"this process runs as user {os.geteuid()} now, and its recording belongs to user {owner}. Log before changing the user"
+        return "neither shared memory nor the temporary directory has room for it. Free space in either"
 
-    # ---- lanes grow by succession
+    def _drop(self, counter: Any, text: str) -> None:
+        if self.is_ours:
+            self.member.add(counter, 1)
+        say_once(counter.offset, text)
 
-    def _grow(self, record: int, definition: int, generation: int) -> bool:
-        """Make the next generation. True: try again at once. False: the budget is spent, wait. SegmentError: no memory at all."""
-        with self._lock:
-            self.lane()
-            if self._generation is not None and self._position()[0] != generation:
-                return True  # another thread was first
-            ring, dictionary = self._sizes(record, definition)
-            fits = self._generation is not None and self._will_fit(record) and dictionary == self._dictionary_bytes
-            smallest = record + 4096
-            while True:
-                size = 512 + dictionary + ring
-                if self._take_budget(size):
-                    return self._succeed(size, dictionary, ring, shared=True)
-                if ring // 2 < max(smallest, FIRST_LANE_BYTES):
-                    break
-                ring //= 2
-                if fits and ring <= self._ring_bytes:
-                    break
-            if fits:
-                return False
-            limit = self.tree.segment.load(L["tree.budget_limit"])
-            say_once("budget", f"over the budget of {limit:,} bytes of shared memory: a lane goes into a file mapping")
-            return self._succeed(512 + dictionary + smallest, dictionary, smallest, shared=False)
-
-    def _will_fit(self, record: int) -> bool:
-        """Whether a record goes into the present generation once that is empty: records are contiguous, before its end or after."""
-        offset = self._position()[1] % self._ring_bytes
-        return record <= max(self._ring_bytes - offset, offset)
-
-    def widen(self) -> None:
-        """Double the lane: it is half full of rows that patience keeps back. As long as it takes a small part of the budget only."""
-        self.tree.ring()
-        with self._lock:
-            ring = 2 * self._ring_bytes
-            size = L["sizeof.lane"] + self._dictionary_bytes + ring
-            if self._generation is None or size > self.tree.segment.load(L["tree.budget_limit"]) // 8 or not self._take_budget(size):
-                return
-            try:
-                self._succeed(size, self._dictionary_bytes, ring, shared=True)
-            except SegmentError as error:
-                say_once("widen", str(error))
-
-    def _sizes(self, record: int, definition: int) -> tuple[int, int]:
-        """Ring and dictionary of the next generation: for four such records, doubled when it was full, with room for definitions."""
-        first = self._generation is None
-        dictionary = self._dictionary_bytes or FIRST_DICTIONARY_BYTES
-        ring = self._ring_bytes or FIRST_LANE_BYTES - 512 - dictionary
-        used = 0 if self._generation is None else self._generation.load(L["lane.dictionary_tail"])
-        lacks_dictionary = definition > dictionary - used
-        while definition > dictionary or (lacks_dictionary and not first and dictionary == self._dictionary_bytes):
-            dictionary *= 2
-        if not first and not lacks_dictionary:
-            ring *= 2
-        while record > ring // 4:
-            ring *= 2
-        return (ring + 4095) & ~4095 if ring > FIRST_LANE_BYTES else ring, dictionary
-
-    def _take_budget(self, size: int) -> bool:
-        segment = self.tree.segment
-        if segment.add(L["tree.budget_used"], size) + size <= segment.load(L["tree.budget_limit"]):
-            return True
-        segment.add(L["tree.budget_used"], -size)
-        return False
-
-    def _succeed(self, size: int, dictionary: int, ring: int, *, shared: bool) -> bool:
-        """Create, publish and use the next generation; then close the one before."""
-        at = _MEMBERS + self.member * _MEMBER
-        number = self.segment.load32(at + L["member.newest"])
-        self.segment.store(at + L["member.intent_size"], size if shared else 0)
-        self.segment.store32(at + L["member.intent"], number + 1)
-        try:
-            name = lane_name(self.tree.token, self.serial, self.member, number)
-            segment = segments.create(name, size, shared=shared, first=L["sizeof.lane"] + dictionary + FIRST_LANE_BYTES)
-        except SegmentError:
-            self.segment.store32(at + L["member.intent"], 0)
-            if shared:
-                self.tree.segment.add(L["tree.budget_used"], -size)
-            raise
-        segment.store(L["lane.dictionary_offset"], L["sizeof.lane"])
-        segment.store(L["lane.dictionary_size"], dictionary)
-        segment.store(L["lane.ring_offset"], L["sizeof.lane"] + dictionary)
-        segment.store(L["lane.ring_size"], ring)
-        segments.publish(
-            segment,
-            L["LANE_MAGIC"],
-            token=self.token,
-            serial=self.serial,
-            maker=self.tree.ref,
-            generation=number,
-            member=self.member,
-        )
-        self.segment.store32(at + L["member.newest"], number + 1)
-        self.segment.store32(at + L["member.intent"], 0)
-        self._rows_before += self._position()[3]
-        self.lane().install(segment, number)
-        if self._generation is not None:
-            self._generation.store(L["lane.closed"], L["LANE_SUCCEEDED"])
-        self._generation, self._ring_bytes, self._dictionary_bytes = segment, ring, dictionary
-        self.segment.add(L["session.sink_turn"], 1)
-        self.tree.ring()
-        return True
+    def rows_waiting(self) -> int:
+        """Rows of this process that are in no log yet, without those that were logged in its name."""
+        if not self.is_ours:
+            return 0
+        waiting = self.member.written - self.member.rows - self.member.lost
+        return waiting - (self.own_rows if self.words.rows == 0 else 0)
 
     # ---- barriers
 
-    def _wait(self, done: Any, timeout: float, what: str) -> None:
+    def wait(self, done: Callable[[], bool], timeout: float, what: str) -> None:
         """Wait until done() is true; the aggregator is started again if it dies. FlushTimeoutError, AggregatorError."""
         deadline = None if timeout > 1e9 else time.monotonic() + timeout
         pause, look = 0.00005, time.monotonic() + 0.05
-        self.tree.ring()
+        self.tree.wake()
         while not done():
             now = time.monotonic()
             if deadline is not None and now >= deadline:
-                msg = f"{what} timed out after {timeout:g} s - not all log messages were sent (recording {self.recording_id})"
-                raise FlushTimeoutError(msg)
+                raise FlushTimeoutError(
+                    f"{what} timed out after {timeout:g} s - not all log messages were sent (recording {self.recording_id})"
+                )
             if now >= look:
                 look = now + 0.05
                 self.tree.ensure_aggregator()
-                self.tree.ring()
+                self.tree.wake()
                 self.print_message()
             time.sleep(pause)
             pause = min(pause * 1.3, 0.002)
 
     def flush(self, timeout: float = float("inf")) -> None:
-        """Barrier over all lanes: every row published before the call is in the log when this returns.
+        """Barrier over all lanes: every row published before the call is in the sinks when this returns.
 
-        A request is a counter in shared memory, so it survives the aggregator's death. SinkError: the file cannot be written;
-        FlushTimeoutError: not in time.
+        A request is a counter in shared memory, so it survives the aggregator's death. SinkError: the file cannot be written, or rows
+        of this process were lost since its last flush; FlushTimeoutError: not in time.
         """
-        segment = self.segment
-        wanted = segment.add(L["session.flush_wanted"], 1) + 1
+        words = self.words
+        wanted = words.add(SessionView.flush_wanted, 1) + 1
         patience = time.monotonic() + min(1.0, timeout)
 
-        def done() -> bool:
-            if segment.load(L["session.flush_done"]) >= wanted:
+        def in_log() -> bool:
+            if words.flush_done >= wanted:
                 return True
-            bad = _failing(segment)
+            bad = _failing(words)
             if bad and time.monotonic() > patience:
-                msg = f"cannot write {bad[0].path}: {os.strerror(bad[0].error)}. Rows wait in shared memory; make room and flush again"
-                raise SinkError(msg)
+                raise SinkError(
+                    f"cannot write {bad[0].path}: {os.strerror(bad[0].error)}. Rows wait in shared memory; make room and flush again"
+                )
             return False
 
-        self._wait(done, timeout, "Flush")
+        began = time.monotonic()
+        self.wait(in_log, timeout, "Flush")
+        logs = [sink for sink in sinks(words) if sink.is_active and not sink.is_follower]
+        if logs:
+            log = max(logs, key=lambda sink: sink.number)
+            self.wait(lambda: _followed(words, log), timeout - (time.monotonic() - began), "Flush")
+        self._tell_lost()
+
+    def _tell_lost(self) -> None:
+        if self.is_ours and (lost := self.member.lost) > self._lost_told:
+            self._lost_told, before = lost, self._lost_told
+            raise RowsLostError(
+                f"{lost - before:,} rows of this process are lost: what they were written to was damaged or removed by somebody. "
+                f"They are counted: shmrerun ps (recording {self.recording_id})"
+            )
 
     # ---- sinks
 
     def active_sink(self) -> Sink | None:
         """The sink that rows go to now (wanted ones count), or None while they are buffered."""
-        found = [s for s in sinks(self.segment) if s.state in _IN_USE and not _is_buffer(s) and not s.flags & L["SINK_COPY"]]
+        found = [sink for sink in sinks(self.words) if sink.is_users and (sink.is_active or sink.is_wanted)]
         return max(found, key=lambda sink: sink.number) if found else None
 
     def may_set_sink(self) -> bool:
@@ -388,97 +354,91 @@ class Session:
         return True
 
     def set_sink(self, kind: int, flags: int, path: str = "", fd: int = -1, timeout: float = 30.0) -> Sink:
-        """Ask for a sink in place of the present one and wait until it is in the table as active.
+        """Ask for a sink in place of the present one and wait until the aggregator has answered.
 
         ``fd`` is the file as this process opened it. SinkError: the aggregator could not open it.
         """
         raw = os.fsencode(path)
-        if len(raw) >= L["SESSION_PATH"]:
-            msg = f"the path has {len(raw)} bytes, over the limit of {L['SESSION_PATH'] - 1}: {path}"
-            raise SinkError(msg)
+        if len(raw) >= SESSION_PATH:
+            raise SinkError(f"the path has {len(raw)} bytes, over the limit of {SESSION_PATH - 1}: {path}")
         self.join()
-        with self._lock:
-            segment = self.segment
-            slot = self._free_sink()
-            at = _SINKS + slot * _SINK
-            found = os.fstat(fd) if fd >= 0 else None
-            number = segment.add(L["session.sink_turn"], 1) + 1
-            head = struct.pack(
-                "<IIQQQQQQQIII", kind, flags, self.tree.ref, number, found.st_dev if found else 0, found.st_ino if found else 0,
-                0, 0, 0, os.getpid(), max(fd, 0), len(raw),
-            )  # fmt: skip
-            segment.write(at + L["sink.path"], raw)
-            segment.write(at + L["sink.kind"], head)
-            segment.store(at, L["SINK_WANTED"])
-            segment.add(L["session.sink_turn"], 1)
-        self._wait(lambda: segment.load(at) != L["SINK_WANTED"], timeout, "Opening a sink")
-        sink = read_sink(segment, slot)
-        if sink.state == L["SINK_FAILED"]:
-            segment.store(at, L["SINK_FREE"])
-            msg = f"the aggregator cannot open {path}: {os.strerror(sink.error)}"
-            raise SinkError(msg)
+        slot, turn = self._take_entry()
+        entry = self.words.sink(slot)
+        found = os.fstat(fd) if fd >= 0 else None
+        entry.kind, entry.flags, entry.owner = kind, flags, self.tree.ref
+        entry.number = self.words.add(SessionView.sink_turn, 1) + 1
+        entry.device, entry.inode = (found.st_dev, found.st_ino) if found else (0, 0)
+        entry.scan_from = entry.size = entry.log = entry.error = 0
+        entry.caller_pid, entry.caller_fd = os.getpid(), max(fd, 0)
+        entry.path = raw
+        entry.wish = wish_word(turn, WISH_OPEN)
+        self.words.add(SessionView.sink_turn, 1)
+        self.wait(lambda: not read_sink(self.words, slot).is_asked, timeout, "Opening a sink")
+        sink = read_sink(self.words, slot)
+        if sink.answer == SINK_FAILED:
+            entry.wish = wish_word(turn + 1, WISH_FREE)
+            raise SinkError(f"the aggregator cannot open {path}: {os.strerror(sink.error)}")
         return sink
 
-    def _free_sink(self) -> int:
-        for slot in range(L["SESSION_OWN_SINKS"]):
-            if self.segment.swap(_SINKS + slot * _SINK, L["SINK_FREE"], L["SINK_MAKING"]):
-                return slot
-        msg = f"the recording has {L['SESSION_OWN_SINKS']} sinks, its limit (session {self.serial})"
-        raise SinkError(msg)
+    def _take_entry(self) -> tuple[int, int]:
+        """An entry of the sink table for this process to fill, and the turn of its wish."""
+        for slot in range(SESSION_OWN_SINKS):
+            entry = self.words.sink(slot)
+            wish = entry.wish
+            sink = read_sink(self.words, slot)
+            if is_free(entry) and entry.swap(SinkView.wish, wish, wish_word(sink.turn + 1, WISH_MAKING, self.tree.index + 1)):
+                return slot, sink.turn + 1
+        raise SinkError(f"the recording has {SESSION_OWN_SINKS} sinks, its limit (session {self.serial})")
 
     def close_sink(self, timeout: float = float("inf")) -> None:
         """Barrier over all lanes, footer, file closed; rows after it are buffered. No sink: nothing to do."""
-        self._ask_sink("SINK_CLOSING", timeout)
+        self._ask_sink(WISH_CLOSE, timeout)
 
     def complete_sink(self, timeout: float = float("inf")) -> None:
         """Barrier over all lanes, footer; rows of others that come late are still added. No sink: nothing to do."""
-        self._ask_sink("SINK_COMPLETING", timeout)
+        self._ask_sink(WISH_COMPLETE, timeout)
 
-    def _ask_sink(self, request: str, timeout: float) -> None:
+    def _ask_sink(self, verb: int, timeout: float) -> None:
         sink = self.active_sink()
         if sink is None:
             return
-        self.segment.swap(_SINKS + sink.slot * _SINK, L["SINK_ACTIVE"], L[request])
-        self.segment.add(L["session.sink_turn"], 1)
+        asked = wish_word(sink.turn + 1, verb)
+        self.words.sink(sink.slot).swap(SinkView.wish, sink.wish, asked)
+        self.words.add(SessionView.sink_turn, 1)
         began = time.monotonic()
 
         def done() -> bool:
-            found, now = read_sink(self.segment, sink.slot), time.monotonic()
-            if found.state != L[request] or found.number != sink.number:
+            found = read_sink(self.words, sink.slot)
+            if found.number != sink.number or not found.is_asked:
                 return True
-            if found.error and now > began + 2:
+            if found.error and time.monotonic() > began + 2:
                 why = f"{os.strerror(found.error)}. Rows wait in shared memory; make room and disconnect again"
                 raise SinkError(f"cannot finish {sink.path}: {why}")
             return False
 
-        self._wait(done, timeout, "Closing a sink")
+        self.wait(done, timeout, "Closing a sink")
+        self._tell_lost()
 
     # ---- others
 
     def other_members(self) -> list[int]:
         """References of other processes of the session that are not known to be dead or done."""
-        table = self.segment.read(_MEMBERS, L["SESSION_MEMBERS"] * _MEMBER)
         found = []
-        for index in range(L["SESSION_MEMBERS"]):
-            owner, _, _, _, left = struct.unpack_from("<QIIII", table, index * _MEMBER)
-            if owner and not left and owner != self.tree.ref and self.tree.ref_is_live(owner):
+        for _, owner, _, _, left, _, _ in self.words.members():
+            if not left and owner != self.tree.ref and self.tree.ref_is_live(owner):
                 found.append(owner)
         return found
 
-    def rows_waiting(self) -> int:
-        """Rows of this process that are in no log yet."""
-        if self.member < 0:
-            return 0
-        at = _MEMBERS + self.member * _MEMBER
-        done = self.segment.load(at + L["member.rows"]) + self.segment.load(at + L["member.lost"])
-        return self._rows_before + self._position()[3] - done
 
-
-def _failing(segment: _core.Segment) -> list[Sink]:
+def _failing(session: SessionView) -> list[Sink]:
     """Sinks that rows wait for because they cannot be written. Nothing waits for a copy."""
-    return [sink for sink in sinks(segment) if sink.error and not sink.flags & L["SINK_COPY"]]
+    return [sink for sink in sinks(session) if sink.error and not sink.is_follower]
 
 
-def _is_buffer(sink: Sink) -> bool:
-    """A spool that only keeps rows until somebody sets a sink."""
-    return sink.kind == L["SINK_SPOOL"] and not sink.flags & L["SINK_PIECES"]
+def _followed(session: SessionView, log: Sink) -> bool:
+    """Whether all that follow a log have what it held when it was looked at, or cannot take it."""
+    following = [sink for sink in sinks(session) if sink.is_follower and sink.is_active]
+    return all(sink.error or (sink.log, sink.size) >= (log.number, log.size) for sink in following)
+
+
+__all__ = ["FULL_SECONDS", "Session"]

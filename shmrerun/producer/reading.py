@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from shmrerun import _core
-from shmrerun.shm.session import read_sink, sinks
+from shmrerun.shm.session import read_sink, sinks, wish_word
+from shmrerun.shm.words import SINK_CLOSED, SINK_PIECES, SINK_SPOOL, WISH_FREE
 
 if TYPE_CHECKING:
     from shmrerun.producer.member import Session
     from shmrerun.shm.session import Sink
 
-L = _core.LAYOUT
 # Header, End without payload, StreamFooter without payload: an .rrd without stores (rerun-sdk 0.41).
 EMPTY = bytes.fromhex("525246320029000001020000" + "00" * 16 + "1c" + "00" * 15 + "7136972a" + "52524632" + "464f4f54" + "01000000")
 _HEADER_BYTES = 12
@@ -30,10 +29,10 @@ class Pieces:
 
     def _spool(self) -> Sink | None:
         session = self.session
-        if session is None or session.stamp != _core.stamp() or session.member < 0:
+        if session is None or not session.is_ours:
             return None
         sink = session.active_sink()
-        return sink if sink is not None and sink.kind == L["SINK_SPOOL"] else None
+        return sink if sink is not None and sink.kind == SINK_SPOOL else None
 
     def next(self, timeout: float = float("inf"), *, flush: bool = True) -> bytes | None:
         """All rows since the last piece as a whole .rrd; None if there are none. FlushTimeoutError: not in time."""
@@ -41,15 +40,15 @@ class Pieces:
         if session is None:
             return None
         if sink is not None and (flush or sink.size):
-            session.set_sink(L["SINK_SPOOL"], L["SINK_PIECES"], timeout=timeout)
+            session.set_sink(SINK_SPOOL, SINK_PIECES, timeout=timeout)
         data = b""
-        for done in sorted((s for s in sinks(session.segment) if s.state == L["SINK_CLOSED"]), key=lambda s: s.number):
-            piece = read_sink(session.segment, done.slot)
+        for done in sorted((s for s in sinks(session.words) if s.answer == SINK_CLOSED), key=lambda s: s.number):
+            piece = read_sink(session.words, done.slot)
             if piece.size:  # of chunks; 0: it has none
                 with open(piece.path, "rb") as file:
                     data = file.read()
             os.unlink(piece.path)
-            session.segment.store(L["session.sink"] + done.slot * L["sizeof.sink"], L["SINK_FREE"])
+            session.words.sink(done.slot).wish = wish_word(done.turn + 1, WISH_FREE)
             if data:
                 break
         return data or None

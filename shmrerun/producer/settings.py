@@ -29,7 +29,7 @@ def flag(name: str, *, default: bool) -> bool:
     return word in ("1", "true", "yes", "on") if word in ("1", "true", "yes", "on", "0", "false", "no", "off") else default
 
 
-def batcher(config: Any) -> BatchLimits:
+def batch_limits(config: Any) -> BatchLimits:
     """Limits from a config's given fields, else the environment, else the defaults."""
     standard = BatchLimits()
     tick, size, rows, unsorted = (

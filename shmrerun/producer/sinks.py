@@ -7,29 +7,23 @@ same file changes nothing; one that asks for a different sink gets a session of 
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import os
-import stat
-import time
 from typing import TYPE_CHECKING, Any
 
-from shmrerun import _core
 from shmrerun.errors import FlushTimeoutError, ShmrerunError, SinkError, say, say_once
-from shmrerun.producer import process
+from shmrerun.producer.exit import hook_exit
+from shmrerun.producer.files import open_file
+from shmrerun.producer.process import is_inheriting, this_process
 from shmrerun.shm.session import open_session, sinks
+from shmrerun.shm.words import SESSION_OWN_SINKS, SINK_COPY, SINK_FILE, SINK_NO_FOOTER, SINK_ODD_FILE, SINK_PIECES, SINK_SPOOL, SessionView
 from shmrerun.sinks import FileSink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from shmrerun.producer.member import Session
-    from shmrerun.producer.process import Stream
     from shmrerun.producer.reading import BinaryStream, MemoryRecording
+    from shmrerun.producer.stream import Stream
 
-L = _core.LAYOUT
 FORCE_SAVE = "_RERUN_TEST_FORCE_SAVE"  # every recording goes to this file, whatever the program asks for
-_FILE, _SPOOL = L["SINK_FILE"], L["SINK_SPOOL"]
 
 
 def _ignored(call: str) -> None:
@@ -54,81 +48,9 @@ def _files_of(session: Session) -> set[tuple[int, int]]:
     found = set()
     for _, serial, _ in session.tree.sessions():
         with contextlib.suppress(OSError, ShmrerunError):
-            segment = session.segment if serial == session.serial else open_session(session.tree.token, serial)
-            found |= {(sink.device, sink.inode) for sink in sinks(segment) if sink.owner == session.tree.ref}
+            words = session.words if serial == session.serial else SessionView(open_session(session.tree.token, serial))
+            found |= {(sink.device, sink.inode) for sink in sinks(words) if sink.owner == session.tree.ref}
     return found
-
-
-def open_file(path: str, own: Callable[[], set[tuple[int, int]]]) -> tuple[int, int]:
-    """Create the file that rows will go to, with this process's umask and errors.
-
-    A regular file that exists is replaced by a new inode, so that whoever still writes or reads the old one is not disturbed.
-
-    Returns
-    -------
-    fd, flags
-        A descriptor for reading and writing, and the sink flags of such a file.
-
-    Raises
-    ------
-    SinkError
-        (a RuntimeError) It cannot be created, or another recording is writing it.
-    """
-    target = os.path.realpath(path)
-    try:
-        found = os.stat(target)
-    except OSError:
-        found = None
-    if found is not None and not stat.S_ISREG(found.st_mode):
-        if stat.S_ISDIR(found.st_mode):
-            raise SinkError(f"Failed to create file: {os.strerror(errno.EISDIR)}, path: {path}")
-        try:
-            return os.open(target, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK), L["SINK_ODD_FILE"]
-        except OSError as error:
-            raise SinkError(f"Failed to create file: {error.strerror}, path: {path}") from error
-    if found is not None and not _may_replace(target, (found.st_dev, found.st_ino), own):
-        raise SinkError(
-            "Failed to create file: another recording is writing it; choose another path, or disconnect() that recording "
-            f"first, path: {path}"
-        )
-    create = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-    try:
-        if found is not None:
-            if not os.access(target, os.W_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-            try:
-                os.unlink(target)
-            except OSError:  # the directory is not ours to change: the same inode, emptied
-                return os.open(target, create | os.O_TRUNC, 0o666), 0
-        return os.open(target, create | os.O_EXCL, 0o666), 0
-    except OSError as error:
-        raise SinkError(f"Failed to create file: {error.strerror}, path: {path}") from error
-
-
-def _may_replace(target: str, file: tuple[int, int], own: Callable[[], set[tuple[int, int]]]) -> bool:
-    """Whether nobody, or only a recording of this process, writes the file; one that is just ending gets a moment for it."""
-    for _ in range(50):
-        if not _is_written(target) or file in own():
-            return True
-        time.sleep(0.002)
-    return False
-
-
-def _is_written(target: str) -> bool:
-    """Whether an aggregator holds the lock that it keeps on a file while it writes it."""
-    try:
-        fd = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    finally:
-        os.close(fd)
-    return False
 
 
 def set_sinks(stream: Stream | None, sinks: tuple[Any, ...]) -> None:
@@ -143,8 +65,8 @@ def set_sinks(stream: Stream | None, sinks: tuple[Any, ...]) -> None:
     paths = [os.path.realpath(sink.path) for sink in sinks]
     if len(set(paths)) != len(paths):
         raise ValueError(f"Duplicate sinks detected: {list(sinks)}")
-    if len(sinks) > L["SESSION_OWN_SINKS"] - 1:
-        raise SinkError(f"a recording goes to {L['SESSION_OWN_SINKS'] - 1} files at most, got {len(sinks)}")
+    if len(sinks) > SESSION_OWN_SINKS - 1:
+        raise SinkError(f"a recording goes to {SESSION_OWN_SINKS - 1} files at most, got {len(sinks)}")
     if sinks:
         save(stream, sinks[0].path, write_footer=sinks[0].write_footer, copies=sinks[1:])
     else:
@@ -153,7 +75,7 @@ def set_sinks(stream: Stream | None, sinks: tuple[Any, ...]) -> None:
 
 def save(stream: Stream | None, path: Any, *, write_footer: bool, copies: tuple[FileSink, ...] = ()) -> None:
     """Make a file the stream's sink, with copies of it. A no-op while multiprocessing runs a module's top level again in a child."""
-    if process.is_inheriting():
+    if is_inheriting():
         return
     session = stream.live() if stream is not None and stream.enabled() else None
     if stream is None or session is None:
@@ -164,7 +86,7 @@ def save(stream: Stream | None, path: Any, *, write_footer: bool, copies: tuple[
     if forced and full != os.path.abspath(forced):
         return
     active = session.active_sink()
-    same = active is not None and active.kind == _FILE and os.path.realpath(active.path) == os.path.realpath(full)
+    same = active is not None and active.kind == SINK_FILE and os.path.realpath(active.path) == os.path.realpath(full)
     if same and not session.may_set_sink():
         return
     session = _settle(stream, session)
@@ -174,23 +96,23 @@ def save(stream: Stream | None, path: Any, *, write_footer: bool, copies: tuple[
         for sink in (*copies, FileSink(full, write_footer=write_footer)):
             name = os.path.abspath(sink.path)
             fd, flags = open_file(name, lambda: _files_of(session))
-            opened.insert(0, (name, fd, flags | (0 if sink.write_footer else L["SINK_NO_FOOTER"])))
+            opened.insert(0, (name, fd, flags | (0 if sink.write_footer else SINK_NO_FOOTER)))
         _, fd, flags = opened[0]
         found = os.fstat(fd)
         for number, (name, descriptor, wanted) in enumerate(opened):
-            session.set_sink(_FILE, wanted | (L["SINK_COPY"] if number else 0), name, descriptor)
+            session.set_sink(SINK_FILE, wanted | (SINK_COPY if number else 0), name, descriptor)
     finally:
         for _, descriptor, _ in opened:
             os.close(descriptor)
-    flags &= L["SINK_ODD_FILE"]
+    flags &= SINK_ODD_FILE
     stream.sink_path = (full, found.st_dev, found.st_ino) if not flags else None
     _owns(session)
 
 
 def _owns(session: Session) -> None:
-    me = process.this_process()
-    me.owned[session.serial] = session
-    process.hook_exit(me)
+    me = this_process()
+    me.owns(session)
+    hook_exit(me)
 
 
 def flush(stream: Stream | None, blocking: bool, timeout: float) -> None:
@@ -199,21 +121,21 @@ def flush(stream: Stream | None, blocking: bool, timeout: float) -> None:
     if session is None or session.active_sink() is None:
         return
     if not blocking:
-        session.segment.add(L["session.flush_wanted"], 1)
-        session.tree.ring()
+        session.words.add(SessionView.flush_wanted, 1)
+        session.tree.wake()
         return
     session.flush(timeout)
 
 
 def disconnect(stream: Stream | None) -> None:
     """The owner: barrier, footer, file closed. Others: barrier, and back from a sink of their own to the shared recording."""
-    session = stream.live() if stream is not None and not process.is_inheriting() else None
+    session = stream.live() if stream is not None and not is_inheriting() else None
     if stream is None or session is None:
         return
     if session.active_sink() is not None:
         if session.may_set_sink():
             session.close_sink()
-            process.this_process().owned.pop(session.serial, None)
+            this_process().disown(session)
         else:
             session.flush()
     session.print_message()
@@ -229,9 +151,9 @@ def finish_files(stream: Stream) -> None:
     if sink is None:
         return
     try:
-        if sink.kind == _FILE and session.may_set_sink():
+        if sink.kind == SINK_FILE and session.may_set_sink():
             session.close_sink()
-            process.this_process().owned.pop(session.serial, None)
+            this_process().disown(session)
         else:
             session.flush(timeout=30)
     except FlushTimeoutError as error:
@@ -244,7 +166,7 @@ def _pieces(stream: Stream | None, missing: str) -> Session:
     if stream is None or session is None:
         raise RuntimeError(missing)
     session = _settle(stream, session)
-    session.set_sink(_SPOOL, L["SINK_PIECES"])
+    session.set_sink(SINK_SPOOL, SINK_PIECES)
     return session
 
 

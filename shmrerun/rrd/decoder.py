@@ -22,6 +22,7 @@ from shmrerun.rrd.encoder import (
     BLUEPRINT_ACTIVATION,
     END,
     FRAME,
+    HOLE,
     MAGIC,
     MESSAGE_HEADER_BYTES,
     STREAM_FOOTER_BYTES,
@@ -124,12 +125,26 @@ def scan(source: Source, start: int = 0) -> Iterator[Message]:
                 return
             kind, length = FRAME.unpack(header)
             payload_offset = offset + MESSAGE_HEADER_BYTES
-            if kind > BLUEPRINT_ACTIVATION or length > size - payload_offset:
+            if (kind > BLUEPRINT_ACTIVATION and kind != HOLE) or length > size - payload_offset:
                 return
+            if kind == HOLE:
+                offset = payload_offset + length
+                continue
             yield Message(offset, kind, payload_offset, length)
             if kind == END:
                 return
             offset = payload_offset + length
+
+
+def _behind_holes(fd: int, offset: int, size: int) -> int:
+    """Offset behind the holes that follow the last message of a spool."""
+    while offset + MESSAGE_HEADER_BYTES <= size:
+        header = _read(fd, offset, MESSAGE_HEADER_BYTES)
+        kind, length = FRAME.unpack(header) if len(header) == MESSAGE_HEADER_BYTES else (0, 0)
+        if kind != HOLE or length > size - offset - MESSAGE_HEADER_BYTES:
+            break
+        offset += MESSAGE_HEADER_BYTES + length
+    return offset
 
 
 def complete_length(source: Source, start: int = 0) -> Tail:
@@ -163,6 +178,7 @@ def complete_length(source: Source, start: int = 0) -> Tail:
                 )
                 return Tail(length, whole, 0 if whole else size - length)
             length = message.end
+        length = _behind_holes(fd, length, size)
         return Tail(length, has_footer=False, torn_bytes=size - length)
 
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 #: Kinds of messages in a stream.
 END, SET_STORE_INFO, ARROW_MSG, BLUEPRINT_ACTIVATION = range(4)
 
+#: What takes the place of a message that a spool has given back. Only there, never in a file for others.
+HOLE = 0x454C4F48
+
 #: Kinds of stores.
 RECORDING, BLUEPRINT = 1, 2
 

@@ -60,6 +60,11 @@ class Manifest:
     def __len__(self) -> int:
         return len(self._ids) // 16
 
+    @property
+    def rows(self) -> int:
+        """Rows of all chunks."""
+        return sum(self._numbers[::4])
+
     def add(self, chunk: Chunk, byte_offset: int, byte_size: int, uncompressed_size: int) -> None:
         """Note a chunk that was written.
 

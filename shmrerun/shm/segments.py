@@ -16,10 +16,14 @@ import posix_ipc
 
 from shmrerun import _core
 from shmrerun.errors import LayoutVersionError, OwnerError, SegmentError, say_once
+from shmrerun.shm.words import LAYOUT_VERSION, HeadView
 
-L = _core.LAYOUT
 _SHM = "/dev/shm"  # noqa: S108 - where Linux keeps POSIX shared memory
 _SPILLS = ("/tmp", "/var/tmp")  # noqa: S108 - fixed, so that all processes of a tree agree; the directory inside is 0700
+
+
+class NotReadyError(SegmentError):
+    """A segment whose maker has not finished it: it is about to, or it died."""
 
 
 def _private_directory(path: str) -> str:
@@ -48,6 +52,11 @@ def spill_directory() -> str:
                 last = error
     msg = f"no writable temporary directory among {', '.join(_SPILLS)} and $TMPDIR ({last})"
     raise SegmentError(msg)
+
+
+def spill_directories() -> list[str]:
+    """Where a spill directory may be, for whoever looks or cleans up; none is made."""
+    return [f"{base}/shmrerun-{os.geteuid()}" for base in (*_SPILLS, os.environ.get("TMPDIR", "")) if base]
 
 
 def runtime_directory(*, make: bool = True) -> str:
@@ -148,26 +157,16 @@ def create(name: str, size: int, *, shared: bool = True, first: int = 1 << 62) -
         os.close(fd)
 
 
-def publish(
-    segment: _core.Segment,
-    magic: int,
-    *,
-    token: bytes,
-    serial: int = 0,
-    maker: int = 0,
-    generation: int = 0,
-    member: int = 0,
-) -> None:
+def publish(segment: _core.Segment, magic: int, *, token: bytes, serial: int = 0, maker: int = 0) -> None:
     """Write the head of a new segment, its magic last: only then does anybody attach to it."""
-    segment.write(L["segment_head.token"], token)
-    segment.store32(L["segment_head.version"], L["LAYOUT_VERSION"])
-    segment.store32(L["segment_head.generation"], generation)
-    segment.store(L["segment_head.size"], segment.size)
-    segment.store(L["segment_head.serial"], serial)
-    segment.store(L["segment_head.maker"], maker)
-    segment.store32(L["segment_head.uid"], os.geteuid())
-    segment.store32(L["segment_head.member"], member)
-    segment.store(L["segment_head.magic"], magic)
+    head = HeadView(segment)
+    head.token = token
+    head.version = LAYOUT_VERSION
+    head.size = segment.size
+    head.serial = serial
+    head.maker = maker
+    head.uid = os.geteuid()
+    head.magic = magic
 
 
 def attach(name: str, magic: int, minimum: int, token: bytes | None = None) -> _core.Segment:
@@ -201,10 +200,9 @@ def attach(name: str, magic: int, minimum: int, token: bytes | None = None) -> _
             msg = f"the segment belongs to user {found.st_uid} with mode {mode}, not to user {os.geteuid()} alone (segment {name})"
             raise OwnerError(msg)
         if found.st_size < minimum:
-            msg = (
+            raise NotReadyError(
                 f"the segment has {found.st_size} bytes, less than the {minimum} of its kind: its maker did not finish it (segment {name})"
             )
-            raise SegmentError(msg)
         segment = _core.Segment(fd, found.st_size)
     finally:
         os.close(fd)
@@ -213,22 +211,20 @@ def attach(name: str, magic: int, minimum: int, token: bytes | None = None) -> _
 
 
 def _check_head(segment: _core.Segment, name: str, magic: int, token: bytes | None) -> None:
-    if segment.load(L["segment_head.magic"]) != magic:
-        msg = f"the segment is not ready or not of the kind its name says (segment {name})"
-        raise SegmentError(msg)
-    version = segment.load32(L["segment_head.version"])
-    if version != L["LAYOUT_VERSION"]:
-        msg = (
-            f"the segment has memory layout {version}, this shmrerun knows layout {L['LAYOUT_VERSION']}: two versions of shmrerun "
+    head = HeadView(segment)
+    if head.magic == 0:
+        raise NotReadyError(f"the segment is not ready: its maker did not finish it (segment {name})")
+    if head.magic != magic:
+        raise SegmentError(f"the segment is not of the kind its name says (segment {name})")
+    if head.version != LAYOUT_VERSION:
+        raise LayoutVersionError(
+            f"the segment has memory layout {head.version}, this shmrerun knows layout {LAYOUT_VERSION}: two versions of shmrerun "
             f"meet in one program. Install the same one in all of its environments. (segment {name})"
         )
-        raise LayoutVersionError(msg)
-    if segment.load(L["segment_head.size"]) != segment.size:
-        msg = f"the segment has {segment.size} bytes, its head says {segment.load(L['segment_head.size'])} (segment {name})"
-        raise SegmentError(msg)
-    if token is not None and segment.read(L["segment_head.token"], 16) != token:
-        msg = f"the segment belongs to another session (segment {name})"
-        raise SegmentError(msg)
+    if head.size != segment.size:
+        raise SegmentError(f"the segment has {segment.size} bytes, its head says {head.size} (segment {name})")
+    if token is not None and head.token != token:
+        raise SegmentError(f"the segment belongs to another session (segment {name})")
 
 
 def size_of(name: str) -> int:

@@ -1,17 +1,39 @@
-"""The control segment of a session: its names, texts and sink table, as both sides read them."""
+"""The control segment of a session: its names, its batch limits and its sink table, as both sides read them."""
 
 from __future__ import annotations
 
 import os
-import struct
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from shmrerun import _core
 from shmrerun.shm import segments
+from shmrerun.shm.words import (
+    SESSION_MAGIC,
+    SESSION_SINKS,
+    SINK_ACTIVE,
+    SINK_COPY,
+    SINK_FILE,
+    SINK_GONE,
+    SINK_ODD_FILE,
+    SINK_PIECES,
+    SINK_SPOOL,
+    WISH_CLOSE,
+    WISH_COMPLETE,
+    WISH_FREE,
+    WISH_MAKING,
+    WISH_OPEN,
+    WISH_PROCESS_SHIFT,
+    WISH_TURN_SHIFT,
+    WISH_VERB_MASK,
+    SessionView,
+    SinkView,
+)
 
-L = _core.LAYOUT
-_SINKS, _SINK = L["session.sink"], L["sizeof.sink"]
+if TYPE_CHECKING:
+    from shmrerun import _core
+
+FIRST_LANE_BYTES = 64 * 1024
+FIRST_DICTIONARY_BYTES = 12 * 1024
 
 
 class BatchLimits(NamedTuple):
@@ -25,9 +47,10 @@ class BatchLimits(NamedTuple):
 
 
 class Sink(NamedTuple):
-    """One entry of the sink table."""
+    """One entry of the sink table, as it was read."""
 
     slot: int
+    wish: int
     state: int
     kind: int
     flags: int
@@ -37,10 +60,73 @@ class Sink(NamedTuple):
     inode: int
     scan_from: int
     size: int
+    log: int
     error: int
     caller_pid: int
     caller_fd: int
     path: str
+
+    @property
+    def verb(self) -> int:
+        """What a process wishes."""
+        return self.wish & WISH_VERB_MASK
+
+    @property
+    def turn(self) -> int:
+        """Of the wish."""
+        return self.wish >> WISH_TURN_SHIFT
+
+    @property
+    def answer(self) -> int:
+        """What the aggregator said last, to whatever wish."""
+        return self.state & WISH_VERB_MASK
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether the wish waits for its answer."""
+        return self.turn != self.state >> WISH_TURN_SHIFT and self.verb in (WISH_OPEN, WISH_COMPLETE, WISH_CLOSE)
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody wishes it to be, and it has not come to be yet."""
+        return self.is_asked and self.verb == WISH_OPEN
+
+    @property
+    def is_active(self) -> bool:
+        """Whether rows go to it, its end may have been asked for."""
+        return self.answer == SINK_ACTIVE and self.verb not in (WISH_FREE, WISH_MAKING) and not self.is_wanted
+
+    @property
+    def is_follower(self) -> bool:
+        """Whether it reads the log instead of being one."""
+        return bool(self.flags & (SINK_COPY | SINK_ODD_FILE))
+
+    @property
+    def is_users(self) -> bool:
+        """Whether a user set it as the place where rows go: a file, a FIFO, pieces to read back; no copy, no mere buffer."""
+        return not self.flags & SINK_COPY and (self.kind == SINK_FILE or bool(self.flags & SINK_PIECES))
+
+    @property
+    def is_buffer(self) -> bool:
+        """Whether it is a spool that only keeps rows until somebody sets a sink."""
+        return self.kind == SINK_SPOOL and not self.flags & SINK_PIECES
+
+
+def wish_word(turn: int, verb: int, process: int = 0) -> int:
+    """A wish: its turn, and for MAKING the process slot plus 1 of who makes it."""
+    return (turn & 0xFFFF_FFFF) << WISH_TURN_SHIFT | process << WISH_PROCESS_SHIFT | verb
+
+
+def wish_maker(wish: int) -> int:
+    """Index of the process slot of who is MAKING an entry; -1: nobody said."""
+    return (wish >> WISH_PROCESS_SHIFT & 0xFF_FFFF) - 1
+
+
+def is_free(view: SinkView) -> bool:
+    """Whether an entry may be taken."""
+    wish, state = view.wish, view.state
+    answered = wish >> WISH_TURN_SHIFT == state >> WISH_TURN_SHIFT
+    return wish & WISH_VERB_MASK == WISH_FREE or (answered and state & WISH_VERB_MASK == SINK_GONE)
 
 
 def id_hash(application_id: str, recording_id: str) -> int:
@@ -63,32 +149,34 @@ def session_name(tree: str, serial: int) -> str:
     return f"shmrerun-{tree}.{_base36(serial)}"
 
 
+def lane_prefix(tree: str, serial: int, member: int) -> str:
+    """What the names of a member's generations begin with; the number of the generation follows, in base 36."""
+    return f"shmrerun-{tree}.{_base36(serial)}.{_base36(member)}."
+
+
 def lane_name(tree: str, serial: int, member: int, generation: int) -> str:
     """Name of one generation of a member's lane: a function of what whoever cleans up knows. At most 31 characters for long."""
-    return f"shmrerun-{tree}.{_base36(serial)}.{_base36(member)}.{_base36(generation)}"
+    return lane_prefix(tree, serial, member) + _base36(generation)
 
 
 def open_session(tree: str, serial: int) -> _core.Segment:
     """Map the control segment of a session. FileNotFoundError: it has ended."""
-    return segments.attach(session_name(tree, serial), L["SESSION_MAGIC"], L["sizeof.session"])
+    return segments.attach(session_name(tree, serial), SESSION_MAGIC, SessionView.size)
 
 
-def read_sink(segment: _core.Segment, slot: int) -> Sink:
+def read_sink(session: SessionView, slot: int) -> Sink:
     """One entry of the sink table; the path only if the entry is in use."""
-    at = _SINKS + slot * _SINK
-    state = segment.load(at)
-    fields = struct.unpack("<QIIQQQQQQQIII", segment.read(at, L["sink.path_size"] + 4))
-    path = segment.read(at + L["sink.path"], min(fields[12], L["SESSION_PATH"])) if state != L["SINK_FREE"] else b""
-    return Sink._make((slot, state, *fields[1:12], os.fsdecode(path)))
+    view = session.sink(slot)
+    words = view.words()
+    unused = words[0] & WISH_VERB_MASK in (WISH_FREE, WISH_MAKING)
+    return Sink._make((slot, *words, "" if unused else os.fsdecode(view.path)))
 
 
-def sinks(segment: _core.Segment) -> list[Sink]:
+def sinks(session: SessionView) -> list[Sink]:
     """All entries of the sink table that are in use."""
-    unused = (L["SINK_FREE"], L["SINK_MAKING"])
-    return [read_sink(segment, slot) for slot in range(L["SESSION_SINKS"]) if segment.load(_SINKS + slot * _SINK) not in unused]
-
-
-def read_text(segment: _core.Segment, name: str) -> str:
-    """The application or recording id."""
-    size = segment.load32(L[f"session.{name}_size"])
-    return segment.read(L[f"session.{name}"], min(size, L["SESSION_TEXT"])).decode("utf-8", "surrogatepass")
+    found = []
+    for slot in range(SESSION_SINKS):
+        view = session.sink(slot)
+        if view.wish & WISH_VERB_MASK not in (WISH_FREE, WISH_MAKING) and not is_free(view):
+            found.append(read_sink(session, slot))
+    return found

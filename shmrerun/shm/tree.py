@@ -3,39 +3,42 @@
 The directory of a tree, ``<runtime>/<token>/``, holds ``lock`` (byte 0: the aggregator; byte 1: held while the tree is made or
 removed; byte 16 + i: process slot i) and ``bell`` (a FIFO). Spools are named by the tree in the spill directory.
 
-Nobody is dead by one key: the byte lock must be free *and* pid and start time must say so; zombies count as gone.
+Nobody is dead by one key: the byte lock must be free *and* pid and start time must say so; zombies count as gone. Nobody waits for
+another process without a bound: joining takes no lock at all, making and removing a tree give up after ``BIRTH_SECONDS``.
 """
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import os
 import stat
-import struct
-import sys
 import time
 from base64 import b32encode
 
 from shmrerun import _core
-from shmrerun.errors import AggregatorError, SegmentError, say_once
+from shmrerun.errors import AggregatorError, SegmentError
 from shmrerun.shm import segments
+from shmrerun.shm.launch import launch_aggregator
+from shmrerun.shm.locks import lock_byte, lock_holder, unlock_byte
+from shmrerun.shm.words import (
+    STATE_ENDED,
+    STATE_ENDING,
+    STATE_OPEN,
+    TREE_MAGIC,
+    TREE_PROCESSES,
+    TREE_SESSIONS,
+    ProcessSlotView,
+    SessionSlotView,
+    TreeView,
+)
 
-L = _core.LAYOUT
-_SLOT, _PROCESS = L["sizeof.process_slot"], L["tree.process"]
-_SESSIONS, _SESSION_SLOT = L["tree.session"], L["sizeof.session_slot"]
 AGGREGATOR_BYTE, BIRTH_BYTE, FIRST_BYTE = 0, 1, 16
-_FLOCK = "hhqqi"  # struct flock of fcntl(2) on 64-bit systems
 
 STALE_NANOS = 300_000_000  # a heartbeat older than this makes producers look at the two keys
 FAILED_STARTS = 5  # so many aggregators of ours died before they were ready: say why
 START_NANOS = 10_000_000_000  # an aggregator that is not ready after this is given up, and another one started
-
-
-# The aggregator is this very package, whatever else its interpreter has installed; nothing of the caller's path comes first.
-_STUB = (
-    "import sys,types;sys.path+=sys.argv[5:];package=types.ModuleType('shmrerun');package.__path__=[sys.argv[4]];"
-    "sys.modules['shmrerun']=package;from shmrerun.aggregator.process import main;main()"
-)
+BIRTH_SECONDS = 5.0  # whoever makes or removes a tree has so long, then the others say who it is
+SWEEP_SECONDS = 10.0  # the end of a tree or session takes no longer, unless the aggregator died in it
 
 
 class TreeEndedError(SegmentError):
@@ -62,16 +65,8 @@ def pid_namespace() -> int:
 
 def process_gone(pid: int, start_time: int) -> bool:
     """Whether key two says dead: no such pid, a zombie, or another process's start time."""
-    if sys.platform == "linux":
-        state, started = process_facts(pid)
-        return state in ("", "Z", "X") or (start_time != 0 and started != start_time)
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+    state, started = process_facts(pid)
+    return state in ("", "Z", "X") or (start_time != 0 and started != start_time)
 
 
 class Tree:
@@ -81,6 +76,7 @@ class Tree:
         self.token = token
         self.directory = directory
         self.segment = segment
+        self.words = TreeView(segment)
         self.stamp = _core.stamp()
         self.index = -1
         self.serial = 0
@@ -90,6 +86,7 @@ class Tree:
         self._bell_file: tuple[int, int] | None = None
         self._launched = 0  # pid of the aggregator that we started last
         self._failed_starts = 0
+        self.recount = True  # by the aggregator: what is taken of the budget may not be what exists
 
     # ---- making and finding
 
@@ -98,6 +95,7 @@ class Tree:
         """Make a tree, or join the one of that token (``SHMRERUN_TREE``). Raises SegmentError with what to do."""
         token = token or b32encode(os.urandom(5)).decode().lower()
         directory = f"{segments.runtime_directory()}/{token}"
+        deadline = time.monotonic() + BIRTH_SECONDS
         while True:
             try:
                 os.mkdir(directory, 0o700)
@@ -107,54 +105,86 @@ class Tree:
                 segments.runtime_directory()  # the last tree's end removed it a moment ago
                 continue
             try:
-                return cls._open(token, directory, make=True)
-            except FileNotFoundError:
-                continue
+                return cls._make(token, directory, deadline)
+            except (FileNotFoundError, TreeEndedError):
+                if time.monotonic() > deadline:
+                    raise SegmentError(f"the tree {token} disappears again and again while it is made: {directory}") from None
+                time.sleep(0.001)
 
     @classmethod
     def attach(cls, token: str) -> Tree:
         """Join a tree that exists. FileNotFoundError: it does not (any more)."""
         if not token.isalnum():
             raise FileNotFoundError(token)
-        return cls._open(token, f"{segments.runtime_directory(make=False)}/{token}", make=False)
+        directory = f"{segments.runtime_directory(make=False)}/{token}"
+        deadline = time.monotonic() + BIRTH_SECONDS
+        while True:
+            try:
+                return cls._join(token, directory)
+            except segments.NotReadyError:  # being made at this moment, or its maker died: then it is not there
+                if time.monotonic() > deadline:
+                    raise FileNotFoundError(directory) from None
+                time.sleep(0.001)
 
     @classmethod
-    def _open(cls, token: str, directory: str, *, make: bool) -> Tree:
+    def _join(cls, token: str, directory: str) -> Tree:
+        """Map what is there, without a lock. The lock file is made before the segment and removed after it, so they belong together."""
         path = f"{directory}/lock"
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if make else 0), 0o600)
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
-            fcntl.lockf(fd, fcntl.LOCK_EX, 1, BIRTH_BYTE)
+            segment = segments.attach(f"shmrerun-{token}", TREE_MAGIC, TreeView.size)
+            if cls._identity(fd) != cls._identity(path):
+                raise FileNotFoundError(path)
+        except BaseException:
+            os.close(fd)
+            raise
+        return cls(token, directory, fd, segment)
+
+    @classmethod
+    def _make(cls, token: str, directory: str, deadline: float) -> Tree:
+        """Join the tree, or fill it under the birth lock; with a process slot."""
+        with contextlib.suppress(FileNotFoundError, segments.NotReadyError):
+            tree = cls._join(token, directory)
+            tree.claim()
+            return tree
+        path = f"{directory}/lock"
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_CREAT, 0o600)
+        try:
+            while not lock_byte(fd, BIRTH_BYTE):
+                if time.monotonic() > deadline:
+                    raise SegmentError(
+                        f"process {lock_holder(fd, BIRTH_BYTE)} has been making or removing this tree for {BIRTH_SECONDS:g} s; "
+                        f"is it stopped? Continue or end it (tree {token})"
+                    )
+                time.sleep(0.001)
             if cls._identity(fd) != cls._identity(path):  # the tree ended while we waited for the lock
                 raise FileNotFoundError(path)
-            segment = cls._segment(token, make=make)
-            tree = cls(token, directory, fd, segment)
+            tree = cls(token, directory, fd, cls._segment(token))
             tree._make_bell()
-            if make:
-                tree.claim()
-            fcntl.lockf(fd, fcntl.LOCK_UN, 1, BIRTH_BYTE)
+            tree.claim()
+            unlock_byte(fd, BIRTH_BYTE)
         except BaseException:
             os.close(fd)
             raise
         return tree
 
     @staticmethod
-    def _segment(token: str, *, make: bool) -> _core.Segment:
+    def _segment(token: str) -> _core.Segment:
+        """The tree's segment, made if it is not there or was not finished. Under the birth lock."""
         name = f"shmrerun-{token}"
         try:
-            return segments.attach(name, L["TREE_MAGIC"], L["sizeof.tree"])
+            return segments.attach(name, TREE_MAGIC, TreeView.size)
         except FileNotFoundError:
-            if not make:
-                raise
-        except SegmentError:
-            if not make or "not ready" not in str(sys.exception()):
-                raise
-            segments.unlink(name)  # its maker died half-way: we hold the birth lock
-        segment = segments.create(name, L["sizeof.tree"])
+            pass
+        except segments.NotReadyError:
+            segments.unlink(name)  # its maker died half-way: we hold the lock
+        segment = segments.create(name, TreeView.size)
         total, free = segments.free_bytes()
-        segment.store(L["tree.state"], L["STATE_OPEN"])
-        segment.store(L["tree.next_session"], 1)
-        segment.store(L["tree.budget_limit"], min(total // 4, free // 4))
-        segments.publish(segment, L["TREE_MAGIC"], token=token.encode().ljust(16, b"\0")[:16])
+        words = TreeView(segment)
+        words.state = STATE_OPEN
+        words.next_session = 1
+        words.budget_limit = min(total // 4, free // 4)
+        segments.publish(segment, TREE_MAGIC, token=token.encode().ljust(16, b"\0")[:16])
         return segment
 
     @staticmethod
@@ -166,27 +196,26 @@ class Tree:
         return found.st_dev, found.st_ino
 
     def _make_bell(self) -> None:
-        try:
+        with contextlib.suppress(FileExistsError):
             os.mkfifo(f"{self.directory}/bell", 0o600)
-        except FileExistsError:
-            return
 
     # ---- liveness
 
     def lock_fd(self) -> int:
-        """The one descriptor of the lock file in this process; opened and locked again if the program closed it."""
+        """The one descriptor of the lock file in this process; opened and locked again if the program closed it. OSError: it is gone."""
         if self._identity(self._lock_fd) != self._lock_file:
             self._lock_fd = os.open(f"{self.directory}/lock", os.O_RDWR | os.O_CLOEXEC)
             self._lock_file = self._identity(self._lock_fd)
             if self.index >= 0:
-                fcntl.lockf(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, FIRST_BYTE + self.index)
+                lock_byte(self._lock_fd, FIRST_BYTE + self.index)
         return self._lock_fd
 
     def lock_holder(self, byte: int) -> int:
         """Pid of another process that holds a byte of the lock file (-1 if its pid has no number here), 0 if it is free."""
-        asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, byte, 1, 0)
-        kind, _, _, _, pid = struct.unpack(_FLOCK, fcntl.fcntl(self.lock_fd(), fcntl.F_GETLK, asked)[: struct.calcsize(_FLOCK)])
-        return 0 if kind == fcntl.F_UNLCK else int(pid) or -1
+        try:
+            return lock_holder(self.lock_fd(), byte)
+        except OSError:  # the file was removed by somebody: the other key decides
+            return 0
 
     @property
     def ref(self) -> int:
@@ -197,43 +226,41 @@ class Tree:
         """Take a process slot: lock its byte first, then compare-and-swap. Idempotent. TreeEndedError: too late."""
         if self.index >= 0:
             return
-        segment, fd = self.segment, self.lock_fd()
-        count = L["TREE_PROCESSES"]
-        start = segment.add(L["tree.next_process"], 1)  # round robin: a slot is reused as late as possible
-        for step in range(count):
-            index = (start + step) % count
-            at = _PROCESS + index * _SLOT
-            claim = segment.load(at)
-            if claim & 0xFFFF_FFFF:
-                continue
-            try:
-                fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, FIRST_BYTE + index)
-            except OSError:
+        words, fd = self.words, self.lock_fd()
+        start = words.add(TreeView.next_process, 1)  # round robin: a slot is reused as late as possible
+        for step in range(TREE_PROCESSES):
+            index = (start + step) % TREE_PROCESSES
+            slot = words.process(index)
+            claim = slot.claim
+            if claim & 0xFFFF_FFFF or not lock_byte(fd, FIRST_BYTE + index):
                 continue
             serial = ((claim >> 32) + 1) & 0xFFFF_FFFF or 1
-            if segment.swap(at, claim, serial << 32 | os.getpid()):
-                segment.store(at + L["process_slot.current"], 0)
-                segment.store(at + L["process_slot.pid_namespace"], pid_namespace())
-                segment.store(at + L["process_slot.start_time"], process_facts()[1])
+            if slot.swap(ProcessSlotView.claim, claim, serial << 32 | os.getpid()):
+                slot.current = 0
+                slot.pid_namespace = pid_namespace()
+                slot.start_time = process_facts()[1]
                 self.index, self.serial = index, serial
                 break
-            fcntl.lockf(fd, fcntl.LOCK_UN, 1, FIRST_BYTE + index)
+            unlock_byte(fd, FIRST_BYTE + index)
         else:
-            msg = f"the tree has {count} processes that log, its limit (tree {self.token})"
-            raise SegmentError(msg)
+            raise SegmentError(f"the tree has {TREE_PROCESSES} processes that log, its limit (tree {self.token})")
         # SYNC POINT end: our slot, fence, then their state; the aggregator: its state, fence, then the slots.
         _core.fence()
-        deadline = time.monotonic() + 10
-        while (state := segment.load(L["tree.state"])) == L["STATE_ENDING"] and time.monotonic() < deadline:
+        deadline = time.monotonic() + SWEEP_SECONDS
+        while (state := words.state) == STATE_ENDING and time.monotonic() < deadline:
             time.sleep(0.001)
-        if state != L["STATE_OPEN"]:
-            msg = f"the tree has ended (tree {self.token})"
-            raise TreeEndedError(msg)
+            self.ensure_aggregator()  # one that died in the middle of the end has to be followed
+        if state != STATE_OPEN:
+            ref, self.index = self.ref, -1
+            self.free_process(ref)
+            unlock_byte(fd, FIRST_BYTE + (ref >> 32))
+            raise TreeEndedError(f"the tree has ended (tree {self.token})")
 
     def process_slot(self, index: int) -> tuple[int, int, int, int]:
         """Pid (0: free), serial, start time and pid namespace of a process slot."""
-        claim, started, namespace, _ = struct.unpack("4Q", self.segment.read(_PROCESS + index * _SLOT, _SLOT))
-        return claim & 0xFFFF_FFFF, claim >> 32, started, namespace
+        slot = self.words.process(index)
+        claim = slot.claim
+        return claim & 0xFFFF_FFFF, claim >> 32, slot.start_time, slot.pid_namespace
 
     def is_dead(self, index: int) -> bool:
         """Whether both keys say that the process of a slot is gone. Another pid namespace has the lock alone."""
@@ -246,20 +273,19 @@ class Tree:
 
     def claims(self) -> list[tuple[int, int]]:
         """Claim words of all process slots that were ever used: (index, serial << 32 | pid)."""
-        words = memoryview(self.segment.read(_PROCESS, L["TREE_PROCESSES"] * _SLOT)).cast("Q")[:: _SLOT // 8].tolist()
-        return [(index, word) for index, word in enumerate(words) if word]
+        return [(index, claim) for index, (claim, _, _) in self.words.processes()]
 
     def free_process(self, ref: int) -> None:
         """Give a dead process's slot back; its ``current`` stays readable. By the aggregator."""
-        at = _PROCESS + (ref >> 32) * _SLOT
-        claim = self.segment.load(at)
+        slot = self.words.process(ref >> 32)
+        claim = slot.claim
         if claim >> 32 == ref & 0xFFFF_FFFF:
-            self.segment.swap(at, claim, claim & ~0xFFFF_FFFF)
+            slot.swap(ProcessSlotView.claim, claim, claim & ~0xFFFF_FFFF)
 
     def ref_is_live(self, ref: int) -> bool:
         """Whether a process reference names a process that is not known to be dead."""
         index, serial = ref >> 32, ref & 0xFFFF_FFFF
-        if not ref or index >= L["TREE_PROCESSES"]:
+        if not ref or index >= TREE_PROCESSES:
             return False
         pid, found, _, _ = self.process_slot(index)
         return bool(pid) and found == serial and not self.is_dead(index)
@@ -268,49 +294,47 @@ class Tree:
 
     def current_of(self, index: int) -> int:
         """Serial of the session that is the global recording of the process in a slot."""
-        return self.segment.load(_PROCESS + index * _SLOT + L["process_slot.current"])
+        return self.words.process(index).current
 
-    @staticmethod
-    def current_offset(index: int) -> int:
+    def current_offset(self, index: int) -> int:
         """Where :meth:`current_of` reads: the word that followers watch."""
-        return _PROCESS + index * _SLOT + L["process_slot.current"]
+        return self.words.process(index).at + ProcessSlotView.current.offset
 
     def set_current(self, session: int) -> None:
         """Say which session is this process's global recording; its children follow."""
-        self.segment.store(_PROCESS + self.index * _SLOT + L["process_slot.current"], session)
-        self.segment.swap(L["tree.root"], 0, self.ref)
+        self.words.process(self.index).current = session
+        self.words.swap(TreeView.root, 0, self.ref)
 
     # ---- sessions
 
     def add_session(self, serial: int, id_hash: int) -> None:
         """Enter a session that is ready into the table, where the aggregator and children find it."""
-        count = L["TREE_SESSIONS"]
-        for step in range(count):
-            at = _SESSIONS + (serial + step) % count * _SESSION_SLOT
-            if self.segment.load(at) == 0 and self.segment.swap(at, 0, serial):
-                self.segment.store(at + L["session_slot.id_hash"], id_hash)
+        for step in range(TREE_SESSIONS):
+            slot = self.words.session((serial + step) % TREE_SESSIONS)
+            if slot.serial == 0 and slot.swap(SessionSlotView.serial, 0, serial):
+                slot.id_hash = id_hash
                 return
-        msg = f"the tree has {count} open recordings, its limit: disconnect and drop those that are done (tree {self.token})"
-        raise SegmentError(msg)
+        raise SegmentError(
+            f"the tree has {TREE_SESSIONS} open recordings, its limit: disconnect and drop those that are done (tree {self.token})"
+        )
 
     def sessions(self) -> list[tuple[int, int, int]]:
         """All entries of the session table: (index, serial, id hash)."""
-        table = struct.unpack(f"{2 * L['TREE_SESSIONS']}Q", self.segment.read(_SESSIONS, L["TREE_SESSIONS"] * _SESSION_SLOT))
-        return [(at // 2, table[at], table[at + 1]) for at in range(0, len(table), 2) if table[at]]
+        return self.words.sessions()
 
     def remove_session(self, serial: int) -> None:
         """Take an ended session out of the table. By the aggregator."""
         for index, found, _ in self.sessions():
             if found == serial:
-                self.segment.store(_SESSIONS + index * _SESSION_SLOT, 0)
+                self.words.session(index).serial = 0
 
     def give_budget(self, size: int) -> None:
         """A segment of that many bytes was unlinked. By the aggregator."""
-        self.segment.add(L["tree.budget_used"], -size)
+        self.words.add(TreeView.budget_used, -size)
 
     # ---- the doorbell and the aggregator
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """Wake the aggregator: one byte into its FIFO. Never blocks, never raises; no SIGPIPE, for we hold it open both ways."""
         try:
             if self._bell_fd < 0 or self._identity(self._bell_fd) != self._bell_file:
@@ -325,12 +349,12 @@ class Tree:
 
     def aggregator_is_live(self, *, certain: bool = False) -> bool:
         """Whether there is an aggregator: by a fresh heartbeat, unless it must be ``certain``, else by both keys."""
-        if not certain and _core.monotonic() - self.segment.load(L["tree.heartbeat"]) < STALE_NANOS:
+        if not certain and _core.monotonic() - self.words.heartbeat < STALE_NANOS:
             return True
         if self.lock_holder(AGGREGATOR_BYTE):
             return True
-        pid = self.segment.load(L["tree.aggregator_pid"])
-        return bool(pid) and not process_gone(pid, self.segment.load(L["tree.aggregator_start"]))
+        pid = self.words.aggregator_pid
+        return bool(pid) and not process_gone(pid, self.words.aggregator_start)
 
     def ensure_aggregator(self, *, certain: bool = False) -> None:
         """Start an aggregator if there is none and nobody else is starting one. Cost: 50 ns while one lives.
@@ -339,30 +363,33 @@ class Tree:
         """
         if self.aggregator_is_live(certain=certain):
             return
-        segment, now = self.segment, _core.monotonic()
-        starter = segment.load(L["tree.starter"])
+        words, now = self.words, _core.monotonic()
+        starter = words.starter
         if starter and starter == self.ref and self._launched and process_gone(self._launched, 0):
             self._failed_starts += 1  # ours died before it was ready
             if self._failed_starts >= FAILED_STARTS:
-                segment.swap(L["tree.starter"], starter, 0)
+                words.swap(TreeView.starter, starter, 0)
                 self._failed_starts = self._launched = 0
-                msg = f"the aggregator ends as soon as it is started: {self.fault()}. Rows wait in shared memory"
-                raise AggregatorError(msg)
-        elif starter and now - segment.load(L["tree.starter_time"]) < START_NANOS and self.ref_is_live(starter):
+                raise AggregatorError(f"the aggregator ends as soon as it is started: {self.fault()}. Rows wait in shared memory")
+        elif starter and now - words.starter_time < START_NANOS and self.ref_is_live(starter):
             return
         self.claim()
-        segment.store(L["tree.starter_time"], now)
-        if segment.swap(L["tree.starter"], starter, self.ref):
-            self._launch()
+        words.starter_time = now
+        if words.swap(TreeView.starter, starter, self.ref):
+            try:
+                self._launched = launch_aggregator(self.token, self.directory)
+            except BaseException:
+                words.starter = 0
+                raise
 
     def see_aggregator(self, seconds: float = 0.05) -> None:
         """Make sure that an aggregator lives at this very moment: ring, and see its heart beat, else look at both keys."""
-        before = self.segment.load(L["tree.heartbeat"])
-        self.ring()
+        before = self.words.heartbeat
+        self.wake()
         deadline = time.monotonic() + seconds
-        while self.segment.load(L["tree.heartbeat"]) == before and time.monotonic() < deadline:
+        while self.words.heartbeat == before and time.monotonic() < deadline:
             time.sleep(0.0005)
-        if self.segment.load(L["tree.heartbeat"]) == before:
+        if self.words.heartbeat == before:
             self.ensure_aggregator(certain=True)
 
     def fault(self) -> str:
@@ -373,20 +400,6 @@ class Tree:
         except OSError:
             return "nothing was said"
 
-    def _launch(self) -> None:
-        python = os.environ.get("SHMRERUN_PYTHON") or _python()
-        here = os.path.dirname(os.path.abspath(__file__))
-        argv = [python, "-I", "-X", "utf8", "-c", _STUB, "shmrerun", "aggregator", self.token, here, *_library_paths()]
-        drop = ("PYTHON", "RERUN", "SHMRERUN", "_RERUN")
-        keep = [f"{k}={v}" for k, v in os.environ.items() if not k.startswith(drop) or k == "PYTHONHOME"]
-        try:
-            faults = os.fsencode(f"{self.directory}/faults")
-            self._launched = _core.launch([os.fsencode(a) for a in argv], [os.fsencode(e) for e in keep], faults)
-        except OSError as error:
-            self.segment.store(L["tree.starter"], 0)
-            msg = f"cannot start the aggregator: {error.strerror}. Set SHMRERUN_PYTHON to a Python that has shmrerun (tried {python})"
-            raise AggregatorError(msg) from error
-
     # ---- leaving
 
     def depart(self, seconds: float) -> None:
@@ -395,10 +408,10 @@ class Tree:
             return
         ref, self.index = self.ref, -1
         self.free_process(ref)
-        self.ring()
+        self.wake()
         deadline = time.monotonic() + seconds
         while not any(claim & 0xFFFF_FFFF for _, claim in self.claims()) and time.monotonic() < deadline:
-            if self.segment.load(L["tree.state"]) == L["STATE_ENDED"]:
+            if self.words.state == STATE_ENDED:
                 return
             time.sleep(0.001)
 
@@ -409,33 +422,3 @@ class Tree:
                 os.close(fd)
         self._lock_fd = self._bell_fd = -1
         self.segment.close()
-
-
-def _python() -> str:
-    if getattr(sys, "frozen", False) or not sys.executable:
-        msg = "this program has no Python interpreter of its own (frozen or embedded): set SHMRERUN_PYTHON to a Python that has shmrerun"
-        raise AggregatorError(msg)
-    spawn = sys.modules.get("multiprocessing.spawn")
-    executable = spawn.get_executable() if spawn else None
-    return os.fsdecode(executable or sys.executable)
-
-
-def _library_paths() -> list[str]:
-    """Where the aggregator's dependencies lie, for when they are not in its interpreter's own site-packages."""
-    from importlib.util import find_spec
-
-    paths: list[str] = []
-    for name in ("posix_ipc", "numpy", "pyarrow", "google.protobuf", "xxhash"):
-        try:
-            spec = find_spec(name)
-        except (ImportError, ValueError):
-            spec = None
-        if spec is None or not spec.origin:
-            say_once(f"missing {name}", f"the package {name} is not installed; the aggregator cannot work without it")
-            continue
-        up = os.path.dirname(spec.origin)
-        for _ in range(name.count(".") + (1 if spec.submodule_search_locations else 0)):
-            up = os.path.dirname(up)
-        if up not in paths:
-            paths.append(up)
-    return paths

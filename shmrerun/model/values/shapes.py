@@ -172,6 +172,7 @@ class _Matrix(VectorValue):
 
 class Mat3x3(_Matrix):
     """A square matrix."""
+
     __slots__ = ()
     _converter = "mat3"
     _size = 3
@@ -179,6 +180,7 @@ class Mat3x3(_Matrix):
 
 class Mat4x4(_Matrix):
     """A square matrix."""
+
     __slots__ = ()
     _converter = "mat4"
     _size = 4

@@ -1,10 +1,15 @@
 /*
- * bind_log.h - part of module.c: the hot path from `log` and `set_time` to the lane. Whatever is not common is handed to Python:
- * the functions registered by `use`, and methods that the subclass of Stream has.
+ * bind_log.c - the hot path from `log` and `set_time` to the lane. Whatever is not common is handed to Python: the functions
+ * registered by `use`, and methods that the subclass of Stream has.
  *
  * Common is: no explicit recording (or a RecordingStream), no recording of a thread or task, a stream that is bound in this
  * process and still follows the right recording, an entity path seen before, an entity with `_row()`.
  */
+#include "binding.h"
+
+#include <string.h>
+
+#include "atomics.h"
 
 /* Base of the Python class Stream. `lane` is NULL until the stream is bound in this process, and in every new process. */
 typedef struct {
@@ -16,8 +21,6 @@ typedef struct {
     uint64_t follow_offset, follow_serial; /* ... the word that names its recording, and what it was */
 } Stream;
 
-static PyTypeObject StreamType;
-
 static PyObject *known_paths;   /* entity path as users write it -> number of its canonical text */
 static PyObject *global_stream; /* Stream or NULL */
 static bool tasks_used;         /* some asyncio task has a recording of its own: ask Python which one is active */
@@ -25,9 +28,9 @@ static _Thread_local PyObject *thread_stream; /* Stream or NULL: the calling thr
 static uint64_t absent_until;   /* CLOCK_MONOTONIC ns: no recording, and no look for one before that */
 static PyObject *slow_log, *slow_active, *slow_convert, *slow_failed;
 static PyObject *word_static, *word_recording, *word_strict, *word_sequence, *word_duration, *word_timestamp, *word_stream, *word_row,
-    *word_id, *word_widen, *word_wake, *word_look;
+    *word_id, *word_half, *word_wake, *word_look, *word_refused;
 
-static int make_words(void) {
+int log_init(void) {
     struct {
         PyObject **word;
         const char *text;
@@ -40,16 +43,17 @@ static int make_words(void) {
                  {&word_stream, "_stream"},
                  {&word_row, "_row"},
                  {&word_id, "id"},
-                 {&word_widen, "_widen"},
+                 {&word_half, "_half"},
                  {&word_wake, "_wake"},
-                 {&word_look, "_look"}};
+                 {&word_look, "_look"},
+                 {&word_refused, "_refused"}};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (!(*words[i].word = PyUnicode_InternFromString(words[i].text))) return -1;
     return (known_paths = PyDict_New()) ? 0 : -1;
 }
 
 /* Base of archetypes: what has `_row()`, which gives a ColumnSet and the parts. A user's class with a `_row` of its own is not meant. */
-static PyTypeObject OwnRowType = {
+PyTypeObject OwnRowType = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shmrerun._core.OwnRow",
     .tp_basicsize = sizeof(PyObject),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
@@ -99,7 +103,7 @@ static PyObject *stream_use_follow(Stream *self, PyObject *const *args, Py_ssize
     if (!take_args(count, 3, "_use_follow")) return NULL;
     uint64_t offset = PyLong_AsUnsignedLongLong(args[1]), serial = PyLong_AsUnsignedLongLong(args[2]);
     if (PyErr_Occurred()) return NULL;
-    if (args[0] != Py_None && (!PyObject_TypeCheck(args[0], &SegmentType) || !word_at((Segment *)args[0], args[1], 8)))
+    if (args[0] != Py_None && (!PyObject_TypeCheck(args[0], &SegmentType) || !segment_word((Segment *)args[0], args[1], 8)))
         return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_TypeError, "expected a Segment");
     Segment *old = self->followed;
     self->followed = args[0] == Py_None ? NULL : (Segment *)Py_NewRef(args[0]);
@@ -112,7 +116,7 @@ static PyObject *stream_use_follow(Stream *self, PyObject *const *args, Py_ssize
 static PyMethodDef stream_methods[] = {
     {"_use_lane", FAST(stream_use_lane), METH_FASTCALL, NULL}, {"_use_follow", FAST(stream_use_follow), METH_FASTCALL, NULL}, {0}};
 
-static PyTypeObject StreamType = {
+PyTypeObject StreamType = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shmrerun._core.Stream",
     .tp_basicsize = sizeof(Stream),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
@@ -125,9 +129,9 @@ static PyTypeObject StreamType = {
 
 /* Whether rows may go straight to the stream's lane: bound in this process, and what it follows has not moved on. */
 static bool stream_ready(const Stream *stream) {
-    if (!stream->lane || stream->lane->closed || stream->lane->stamp != process_stamp()) return false;
+    if (!stream->lane || !lane_usable(stream->lane)) return false;
     if (!stream->followed) return true;
-    if (!stream->followed->base || stream->followed->stamp != stream->lane->stamp) return false;
+    if (!stream->followed->base || stream->followed->closed || stream->followed->stamp != stream->lane->stamp) return false;
     return load_relaxed((const uint64_t *)(const void *)(stream->followed->base + stream->follow_offset)) == stream->follow_serial;
 }
 
@@ -155,27 +159,24 @@ static bool nobody_listens(PyObject *recording) {
 
 enum { LOG_DONE, LOG_SLOW, LOG_ERROR };
 
-/* What a row needs beyond the append itself: space, the doorbell, a look at the aggregator. */
-static int after_append(Stream *stream, const struct append_result *result, uint32_t path, uint32_t columns, PyObject *parts,
+/* What a row needs beyond the append itself: the doorbell, space, a look at the aggregator. */
+static int after_append(Stream *stream, const struct row_outcome *outcome, uint32_t path, uint32_t columns, PyObject *parts,
                         uint32_t flags) {
     PyObject *done = NULL;
-    if (result->code == APPEND_NO_MEMORY) {
-        PyErr_NoMemory();
-        return LOG_ERROR;
-    }
-    if (result->code == APPEND_GROW) {
-        done = PyObject_CallMethod((PyObject *)stream, "_grow", "IIOI(KKI)", path, columns, parts, flags,
-                                   (unsigned long long)result->record, (unsigned long long)result->dictionary, result->generation);
+    if (outcome->code == ROW_ERROR) return LOG_ERROR;
+    if (outcome->code == ROW_CLOSED) return LOG_SLOW;
+    if (outcome->code > ROW_DROPPED) {
+        done = PyObject_CallMethod((PyObject *)stream, "_refused", "IIOI", path, columns, parts, flags);
         Py_XDECREF(done);
         return done ? LOG_DONE : LOG_ERROR;
     }
-    if (result->code != APPEND_DONE) {
-        done = PyObject_CallMethodNoArgs((PyObject *)stream, result->code == APPEND_HALF ? word_widen : word_wake);
+    if (outcome->code == ROW_WAKE || outcome->code == ROW_WAKE_HALF) {
+        done = PyObject_CallMethodNoArgs((PyObject *)stream, outcome->code == ROW_WAKE_HALF ? word_half : word_wake);
         if (!done) return LOG_ERROR;
         Py_DECREF(done);
     }
-    if (result->wall >= stream->next_look || stream->next_look - result->wall > 1000000000) {
-        stream->next_look = result->wall + 100000000;
+    if (outcome->wall >= stream->next_look || stream->next_look - outcome->wall > 1000000000) {
+        stream->next_look = outcome->wall + 100000000;
         done = PyObject_CallMethodNoArgs((PyObject *)stream, word_look);
         if (!done) return LOG_ERROR;
         Py_DECREF(done);
@@ -195,14 +196,15 @@ static int log_fast(Stream *stream, PyObject *entity_path, PyObject *entity, uin
     int outcome = LOG_SLOW;
     if (PyTuple_CheckExact(row) && PyTuple_GET_SIZE(row) == 2 && PyTuple_CheckExact(PyTuple_GET_ITEM(row, 1)) &&
         PyTuple_GET_SIZE(PyTuple_GET_ITEM(row, 1))) {
-        PyObject *id = PyObject_GetAttr(PyTuple_GET_ITEM(row, 0), word_id);
+        PyObject *id = PyObject_GetAttr(PyTuple_GET_ITEM(row, 0), word_id), *parts = PyTuple_GET_ITEM(row, 1);
         unsigned long columns = id ? PyLong_AsUnsignedLong(id) : 0;
         Py_XDECREF(id);
-        struct append_result result;
-        if (PyErr_Occurred()) outcome = LOG_ERROR;
-        else if (!columns || columns > column_sets.count) outcome = LOG_SLOW;
-        else if (!append_parts(stream->lane, path_number, (uint32_t)columns, PyTuple_GET_ITEM(row, 1), flags, &result)) outcome = LOG_ERROR;
-        else outcome = after_append(stream, &result, path_number, (uint32_t)columns, PyTuple_GET_ITEM(row, 1), flags);
+        if (PyErr_Occurred()) {
+            outcome = LOG_ERROR;
+        } else if (columns && columns <= column_sets.count && stream_ready(stream)) { /* again: `_row` was Python, it may have forked */
+            struct row_outcome done = lane_append_parts(stream->lane, path_number, (uint32_t)columns, parts, flags);
+            outcome = after_append(stream, &done, path_number, (uint32_t)columns, parts, flags);
+        }
     }
     Py_DECREF(row);
     return outcome;
@@ -225,8 +227,8 @@ static PyObject *log_failed(PyObject *strict) {
     return result;
 }
 
-PyDoc_STRVAR(log_doc,
-             "log(entity_path, entity, *extra, static=False, recording=None, strict=None)\n--\n\n"
+const char log_doc[] =
+    "log(entity_path, entity, *extra, static=False, recording=None, strict=None)\n--\n\n"
              "Log a row: components of one entity at the calling thread's current times.\n\n"
              "Parameters\n----------\n"
              "entity_path\n    Text, split at unescaped slashes, or a list of parts.\n"
@@ -238,9 +240,9 @@ PyDoc_STRVAR(log_doc,
              "Notes\n-----\n"
              "The row is safe when this returns: killing the process loses nothing. Without a recording nothing happens.\n"
              "Below 1 us for a scalar. Safe in any thread and any process of the program, forked ones too; above 256 KiB the\n"
-             "GIL is released while the values are copied.\n");
+             "GIL is released while the values are copied.\n";
 
-static PyObject *ring_log(PyObject *Py_UNUSED(self), PyObject *const *args, Py_ssize_t count, PyObject *names) {
+PyObject *core_log(PyObject *Py_UNUSED(self), PyObject *const *args, Py_ssize_t count, PyObject *names) {
     Py_ssize_t named = names ? PyTuple_GET_SIZE(names) : 0;
     PyObject *recording = Py_None, *strict = Py_None, *is_static = Py_False;
     bool common = count == 2;
@@ -264,7 +266,7 @@ static PyObject *ring_log(PyObject *Py_UNUSED(self), PyObject *const *args, Py_s
 }
 
 /* log_row(stream, entity_path, entity, flags) -> whether it was done; for methods of RecordingStream */
-static PyObject *ring_log_row(PyObject *Py_UNUSED(self), PyObject *const *args, Py_ssize_t count) {
+PyObject *core_log_row(PyObject *Py_UNUSED(self), PyObject *const *args, Py_ssize_t count) {
     if (!take_args(count, 4, "log_row")) return NULL;
     if (!PyObject_TypeCheck(args[0], &StreamType) || !stream_ready((Stream *)args[0])) Py_RETURN_FALSE;
     unsigned long flags = PyLong_AsUnsignedLong(args[3]);
@@ -275,8 +277,7 @@ static PyObject *ring_log_row(PyObject *Py_UNUSED(self), PyObject *const *args, 
 
 /* ---- set_time ---- */
 
-PyDoc_STRVAR(
-    set_time_doc,
+const char set_time_doc[] =
     "set_time(timeline, *, recording=None, sequence=None, duration=None, timestamp=None)\n--\n\n"
     "Set the calling thread's current time on a timeline, for rows logged from now on.\n\n"
     "Parameters\n----------\n"
@@ -289,7 +290,7 @@ PyDoc_STRVAR(
     "ValueError\n    Not exactly one of the three, an empty name, NaN, or a timestamp that looks like milliseconds.\n"
     "TypeError, OverflowError\n    A value of another type, or beyond 64 bits of nanoseconds.\n\n"
     "Notes\n-----\n"
-    "Times belong to (thread, recording) and are empty in a new process, forked ones too. About 0.15 us for a sequence.\n");
+    "Times belong to (thread, recording) and are empty in a new process, forked ones too. About 0.15 us for a sequence.\n";
 
 /* Key of the recording that times are set for. 1: found; 0: there is none; -1: exception. */
 static int times_key(PyObject *recording, uint64_t *key) {
@@ -307,7 +308,7 @@ static int times_key(PyObject *recording, uint64_t *key) {
     return found;
 }
 
-static PyObject *ring_set_time_now(PyObject *Py_UNUSED(self), PyObject *const *args, Py_ssize_t count, PyObject *names) {
+PyObject *core_set_time(PyObject *Py_UNUSED(self), PyObject *const *args, Py_ssize_t count, PyObject *names) {
     PyObject *recording = Py_None, *sequence = Py_None, *duration = Py_None, *timestamp = Py_None;
     if (count != 1) return PyErr_Format(PyExc_TypeError, "set_time() takes 1 positional argument, the timeline, but %zd were given", count);
     for (Py_ssize_t i = 0; names && i < PyTuple_GET_SIZE(names); i++) {
@@ -340,23 +341,36 @@ static PyObject *ring_set_time_now(PyObject *Py_UNUSED(self), PyObject *const *a
     if (!found) Py_RETURN_NONE;
     uint32_t timeline = timeline_intern((uint8_t)kind, text, (uint32_t)size);
     if (!timeline || !times_set(key, timeline, value))
-        return PyErr_Format(PyExc_ValueError, "cannot hold another timeline: a thread may have %u in a recording", RECORD_TIMES_LIMIT);
+        return PyErr_Format(PyExc_ValueError, "cannot hold another timeline: a thread may have %u in a recording", THREAD_TIMES_LIMIT);
     Py_RETURN_NONE;
 }
 
 /* ---- what Python registers ---- */
 
-/* use_thread(Stream or None): the calling thread's own recording */
-static PyObject *ring_use_thread(PyObject *Py_UNUSED(self), PyObject *stream) {
+static _Thread_local bool thread_guarded;
+
+static void thread_ends(PyObject *guard) {
+    if (PyCapsule_GetContext(guard) != (void *)(uintptr_t)PyThread_get_thread_ident()) return;
+    thread_guarded = false;
+    Py_CLEAR(thread_stream);
+}
+
+/* use_thread(Stream or None) -> what must live as long as the thread, the first time: the thread's own recording goes with it */
+PyObject *core_use_thread(PyObject *Py_UNUSED(self), PyObject *stream) {
     if (stream != Py_None && !PyObject_TypeCheck(stream, &StreamType)) return PyErr_Format(PyExc_TypeError, "expected a Stream");
-    PyObject *old = thread_stream;
+    PyObject *guard = Py_NewRef(Py_None), *old = thread_stream;
+    if (!thread_guarded) {
+        Py_SETREF(guard, PyCapsule_New(&thread_stream, "thread", thread_ends));
+        if (!guard || PyCapsule_SetContext(guard, (void *)(uintptr_t)PyThread_get_thread_ident())) return NULL;
+        thread_guarded = true;
+    }
     thread_stream = stream == Py_None ? NULL : Py_NewRef(stream);
     Py_XDECREF(old);
-    Py_RETURN_NONE;
+    return guard;
 }
 
 /* use(global stream or None, tasks used, absent until[, log, active, convert, failed]) */
-static PyObject *ring_use(PyObject *Py_UNUSED(self), PyObject *const *args, Py_ssize_t count) {
+PyObject *core_use(PyObject *Py_UNUSED(self), PyObject *const *args, Py_ssize_t count) {
     if (count != 3 && count != 7) return PyErr_Format(PyExc_TypeError, "use takes 3 or 7 arguments, got %zd", count);
     uint64_t until = PyLong_AsUnsignedLongLong(args[2]);
     if (PyErr_Occurred()) return NULL;
@@ -376,7 +390,7 @@ static PyObject *ring_use(PyObject *Py_UNUSED(self), PyObject *const *args, Py_s
 }
 
 /* know_path(text, number): remembers a path as users write it; forgets all when there are too many */
-static PyObject *ring_know_path(PyObject *Py_UNUSED(self), PyObject *const *args, Py_ssize_t count) {
+PyObject *core_know_path(PyObject *Py_UNUSED(self), PyObject *const *args, Py_ssize_t count) {
     if (!take_args(count, 2, "know_path")) return NULL;
     unsigned long number = PyLong_AsUnsignedLong(args[1]);
     if (PyErr_Occurred() || !number || number > paths.count)

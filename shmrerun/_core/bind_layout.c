@@ -1,4 +1,5 @@
-/* bind_layout.h - part of module.c: hands the offsets and numbers of layout.h to Python as `_core.LAYOUT`. */
+/* bind_layout.c - hands the offsets and numbers of layout.h to Python as `_core.LAYOUT`. */
+#include "binding.h"
 
 #define WORD(type, field) {#type "." #field, offsetof(struct type, field)}
 #define SIZE(type) {"sizeof." #type, sizeof(struct type)}
@@ -26,14 +27,19 @@ static const struct {
     NUMBER(SWITCH_LOG_TIME),
     NUMBER(SWITCH_LOG_TICK),
     NUMBER(SWITCH_TICK_SET),
-    NUMBER(SINK_FREE),
-    NUMBER(SINK_WANTED),
+    NUMBER(WISH_FREE),
+    NUMBER(WISH_MAKING),
+    NUMBER(WISH_OPEN),
+    NUMBER(WISH_COMPLETE),
+    NUMBER(WISH_CLOSE),
+    NUMBER(WISH_VERB_MASK),
+    NUMBER(WISH_PROCESS_SHIFT),
+    NUMBER(WISH_TURN_SHIFT),
+    NUMBER(SINK_NONE),
     NUMBER(SINK_ACTIVE),
-    NUMBER(SINK_CLOSING),
-    NUMBER(SINK_CLOSED),
     NUMBER(SINK_FAILED),
-    NUMBER(SINK_COMPLETING),
-    NUMBER(SINK_MAKING),
+    NUMBER(SINK_CLOSED),
+    NUMBER(SINK_GONE),
     NUMBER(SESSION_OWN_SINKS),
     NUMBER(SINK_SPOOL),
     NUMBER(SINK_FILE),
@@ -45,6 +51,11 @@ static const struct {
     NUMBER(LANE_OPEN),
     NUMBER(LANE_SUCCEEDED),
     NUMBER(LANE_LAST),
+    NUMBER(THREAD_TIMES_LIMIT),
+    NUMBER(RECORD_TIMES_LIMIT),
+    NUMBER(RECORD_PARTS_LIMIT),
+    NUMBER(TYPE_DEPTH_LIMIT),
+    NUMBER(TYPE_ARMS_LIMIT),
     NUMBER(ROW_STATIC),
     NUMBER(ROW_TICK),
     NUMBER(ROW_UNCOUNTED),
@@ -94,7 +105,7 @@ static const struct {
     WORD(session, next_tick),
     WORD(session, rows),
     WORD(session, chunks),
-    WORD(session, bytes),
+    WORD(session, written_bytes),
     WORD(session, sink_turn),
     WORD(session, flush_tick_nanos),
     WORD(session, flush_bytes),
@@ -104,8 +115,11 @@ static const struct {
     WORD(session, id_hash),
     WORD(session, dropped_limit),
     WORD(session, dropped),
+    WORD(session, unjoined),
+    WORD(session, failures),
     WORD(session, message_turn),
     WORD(session, message_size),
+    WORD(session, message_read),
     WORD(session, message),
     WORD(session, application_size),
     WORD(session, recording_size),
@@ -113,6 +127,7 @@ static const struct {
     WORD(session, recording),
     WORD(session, sink),
     WORD(session, member),
+    WORD(sink, wish),
     WORD(sink, state),
     WORD(sink, kind),
     WORD(sink, flags),
@@ -122,6 +137,7 @@ static const struct {
     WORD(sink, inode),
     WORD(sink, scan_from),
     WORD(sink, size),
+    WORD(sink, log),
     WORD(sink, error),
     WORD(sink, caller_pid),
     WORD(sink, caller_fd),
@@ -132,7 +148,8 @@ static const struct {
     WORD(member, newest),
     WORD(member, intent),
     WORD(member, left),
-    WORD(member, intent_size),
+    WORD(member, written),
+    WORD(member, refused),
     WORD(member, dropped_full),
     WORD(member, dropped_size),
     WORD(member, rows),
@@ -141,6 +158,7 @@ static const struct {
     WORD(lane, dictionary_size),
     WORD(lane, ring_offset),
     WORD(lane, ring_size),
+    WORD(lane, rows_before),
     WORD(lane, tail),
     WORD(lane, dictionary_tail),
     WORD(lane, closed),
@@ -149,7 +167,7 @@ static const struct {
 
 /* clang-format on */
 
-static int add_layout(PyObject *module) {
+int layout_add(PyObject *module) {
     PyObject *layout = PyDict_New();
     if (!layout) return -1;
     for (size_t i = 0; i < sizeof layout_numbers / sizeof *layout_numbers; i++) {

@@ -1,17 +1,22 @@
-/* bind_segment.h - part of module.c: the Segment type, a mapping with atomic words, owned by the process that made it. */
+/* bind_segment.c - the Segment type: a mapping with atomic words, owned by the process that made it. */
+#include "binding.h"
 
-typedef struct {
-    PyObject_HEAD
-    uint8_t *base;
-    uint64_t size, stamp;
-} Segment;
+#include <errno.h>
+#include <sys/mman.h>
 
-static PyTypeObject SegmentType;
+#include "atomics.h"
 
-static bool alive(const Segment *segment) {
-    if (segment->base && segment->stamp == process_stamp()) return true;
-    PyErr_SetString(PyExc_ValueError,
-                    segment->base ? "segment was mapped by another process; attach to it anew after a fork" : "segment is closed");
+bool take_args(Py_ssize_t have, Py_ssize_t want, const char *name) {
+    if (have == want) return true;
+    PyErr_Format(PyExc_TypeError, "%s takes %zd arguments, got %zd", name, want, have);
+    return false;
+}
+
+bool segment_alive(const Segment *segment) {
+    if (segment->base && !segment->closed && segment->stamp == process_stamp()) return true;
+    PyErr_SetString(PyExc_ValueError, segment->base && !segment->closed
+                                          ? "segment was mapped by another process; attach to it anew after a fork"
+                                          : "segment is closed");
     return false;
 }
 
@@ -37,8 +42,21 @@ static PyObject *segment_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
 }
 
 static void unmap(Segment *self) {
+    self->closed = true;
+    if (self->pins && self->stamp == process_stamp()) return; /* a lane writes there: the last one unmaps */
     if (self->base && self->stamp == process_stamp()) munmap(self->base, (size_t)self->size);
     self->base = NULL;
+}
+
+void segment_pin(Segment *segment) {
+    Py_INCREF(segment);
+    segment->pins++;
+}
+
+void segment_unpin(Segment *segment) {
+    segment->pins--;
+    if (segment->closed) unmap(segment);
+    Py_DECREF(segment);
 }
 
 static void segment_dealloc(Segment *self) {
@@ -52,10 +70,10 @@ static PyObject *segment_close(Segment *self, PyObject *Py_UNUSED(ignored)) {
 }
 
 /* The word at an offset, or NULL with an exception. width: 4 or 8. */
-static void *word_at(Segment *self, PyObject *offset, unsigned width) {
+void *segment_word(Segment *self, PyObject *offset, unsigned width) {
     unsigned long long at = PyLong_AsUnsignedLongLong(offset);
     if (at == (unsigned long long)-1 && PyErr_Occurred()) return NULL;
-    if (!alive(self)) return NULL;
+    if (!segment_alive(self)) return NULL;
     if (at % width || at > self->size || self->size - at < width) {
         PyErr_Format(PyExc_IndexError, "word at %llu is outside a segment of %llu bytes or not aligned", at,
                      (unsigned long long)self->size);
@@ -64,25 +82,19 @@ static void *word_at(Segment *self, PyObject *offset, unsigned width) {
     return self->base + at;
 }
 
-static bool take_args(Py_ssize_t have, Py_ssize_t want, const char *name) {
-    if (have == want) return true;
-    PyErr_Format(PyExc_TypeError, "%s takes %zd arguments, got %zd", name, want, have);
-    return false;
-}
-
 static PyObject *segment_load(Segment *self, PyObject *offset) {
-    uint64_t *word = word_at(self, offset, 8);
+    uint64_t *word = segment_word(self, offset, 8);
     return word ? PyLong_FromUnsignedLongLong(load_acquire(word)) : NULL;
 }
 
 static PyObject *segment_load32(Segment *self, PyObject *offset) {
-    uint32_t *word = word_at(self, offset, 4);
+    uint32_t *word = segment_word(self, offset, 4);
     return word ? PyLong_FromUnsignedLong(load32_acquire(word)) : NULL;
 }
 
 static PyObject *segment_store(Segment *self, PyObject *const *args, Py_ssize_t count) {
     if (!take_args(count, 2, "store")) return NULL;
-    uint64_t *word = word_at(self, args[0], 8), value = PyLong_AsUnsignedLongLong(args[1]);
+    uint64_t *word = segment_word(self, args[0], 8), value = PyLong_AsUnsignedLongLong(args[1]);
     if (!word || (value == UINT64_MAX && PyErr_Occurred())) return NULL;
     store_release(word, value);
     Py_RETURN_NONE;
@@ -90,7 +102,7 @@ static PyObject *segment_store(Segment *self, PyObject *const *args, Py_ssize_t 
 
 static PyObject *segment_store32(Segment *self, PyObject *const *args, Py_ssize_t count) {
     if (!take_args(count, 2, "store32")) return NULL;
-    uint32_t *word = word_at(self, args[0], 4);
+    uint32_t *word = segment_word(self, args[0], 4);
     unsigned long value = PyLong_AsUnsignedLong(args[1]);
     if (!word || (value == (unsigned long)-1 && PyErr_Occurred())) return NULL;
     store32_release(word, (uint32_t)value);
@@ -99,14 +111,14 @@ static PyObject *segment_store32(Segment *self, PyObject *const *args, Py_ssize_
 
 static PyObject *segment_swap(Segment *self, PyObject *const *args, Py_ssize_t count) {
     if (!take_args(count, 3, "swap")) return NULL;
-    uint64_t *word = word_at(self, args[0], 8), expected = PyLong_AsUnsignedLongLong(args[1]), desired = PyLong_AsUnsignedLongLong(args[2]);
+    uint64_t *word = segment_word(self, args[0], 8), expected = PyLong_AsUnsignedLongLong(args[1]), desired = PyLong_AsUnsignedLongLong(args[2]);
     if (!word || PyErr_Occurred()) return NULL;
     return PyBool_FromLong(compare_swap(word, expected, desired));
 }
 
 static PyObject *segment_add(Segment *self, PyObject *const *args, Py_ssize_t count) {
     if (!take_args(count, 2, "add")) return NULL;
-    uint64_t *word = word_at(self, args[0], 8);
+    uint64_t *word = segment_word(self, args[0], 8);
     long long value = PyLong_AsLongLong(args[1]);
     if (!word || PyErr_Occurred()) return NULL;
     return PyLong_FromUnsignedLongLong(fetch_add(word, (uint64_t)value));
@@ -114,7 +126,7 @@ static PyObject *segment_add(Segment *self, PyObject *const *args, Py_ssize_t co
 
 static PyObject *segment_exchange32(Segment *self, PyObject *const *args, Py_ssize_t count) {
     if (!take_args(count, 2, "exchange32")) return NULL;
-    uint32_t *word = word_at(self, args[0], 4);
+    uint32_t *word = segment_word(self, args[0], 4);
     unsigned long value = PyLong_AsUnsignedLong(args[1]);
     if (!word || PyErr_Occurred()) return NULL;
     return PyLong_FromUnsignedLong(exchange32(word, (uint32_t)value));
@@ -122,7 +134,7 @@ static PyObject *segment_exchange32(Segment *self, PyObject *const *args, Py_ssi
 
 static bool range_at(Segment *self, PyObject *offset, uint64_t size, uint8_t **at) {
     unsigned long long start = PyLong_AsUnsignedLongLong(offset);
-    if ((start == (unsigned long long)-1 && PyErr_Occurred()) || !alive(self)) return false;
+    if ((start == (unsigned long long)-1 && PyErr_Occurred()) || !segment_alive(self)) return false;
     if (start > self->size || size > self->size - start) {
         PyErr_Format(PyExc_IndexError, "%llu bytes at %llu are outside a segment of %llu bytes", (unsigned long long)size, start,
                      (unsigned long long)self->size);
@@ -152,7 +164,7 @@ static PyObject *segment_write(Segment *self, PyObject *const *args, Py_ssize_t 
     Py_RETURN_NONE;
 }
 
-static PyObject *segment_fence(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(ignored)) {
+PyObject *segment_fence(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(ignored)) {
     full_fence();
     Py_RETURN_NONE;
 }
@@ -168,7 +180,6 @@ static PyObject *segment_is_ours(Segment *self, void *Py_UNUSED(closure)) {
 static PyGetSetDef segment_fields[] = {
     {"size", (getter)segment_size, NULL, NULL, NULL}, {"is_ours", (getter)segment_is_ours, NULL, NULL, NULL}, {0}};
 
-#define FAST(function) (PyCFunction)(void (*)(void))(function)
 static PyMethodDef segment_methods[] = {
     {"load", (PyCFunction)segment_load, METH_O, NULL},
     {"load32", (PyCFunction)segment_load32, METH_O, NULL},
@@ -183,7 +194,7 @@ static PyMethodDef segment_methods[] = {
     {0},
 };
 
-static PyTypeObject SegmentType = {
+PyTypeObject SegmentType = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shmrerun._core.Segment",
     .tp_basicsize = sizeof(Segment),
     .tp_flags = Py_TPFLAGS_DEFAULT,

@@ -1,4 +1,8 @@
-/* bind_hopper.h - part of module.c: the Hopper type, used by the aggregator alone, in its one draining thread. */
+/* bind_hopper.c - the Hopper type, used by the aggregator alone, in its one draining thread. */
+#include "binding.h"
+
+#include "atomics.h"
+#include "hopper.h"
 
 typedef struct {
     PyObject_HEAD
@@ -30,7 +34,7 @@ static PyObject *hopper_add(Hopper *self, PyObject *segment) {
     if (!PyObject_TypeCheck(segment, &SegmentType)) return PyErr_Format(PyExc_TypeError, "add_reader takes a Segment");
     const char *why = NULL;
     Segment *mapped = (Segment *)segment;
-    if (!alive(mapped)) return NULL;
+    if (!segment_alive(mapped)) return NULL;
     int64_t number = hopper_add_reader(&self->hopper, (struct lane *)(void *)mapped->base, mapped->size, &why);
     if (number == HOPPER_NO_MEMORY) return PyErr_NoMemory();
     if (number < 0) return PyErr_Format(PyExc_ValueError, "lane: %s", why);
@@ -367,13 +371,17 @@ static PyObject *hopper_pressed_groups(Hopper *self, PyObject *Py_UNUSED(ignored
     return set;
 }
 
-/* reader(number) -> (closed, tail, read, head, rows pending, rows done, rows lost, why broken or None) */
+/*
+ * reader(number) -> (closed, tail, read, head, rows pending, rows done, rows lost, rows of the member before, rows read here or -1,
+ * why broken or None)
+ */
 static PyObject *hopper_reader(Hopper *self, PyObject *number) {
     struct reader *reader = reader_at(self, number);
     if (!reader) return NULL;
-    return Py_BuildValue("KKKKKKKz", (unsigned long long)reader->closed, (unsigned long long)reader->tail, (unsigned long long)reader->read,
+    return Py_BuildValue("KKKKKKKKLz", (unsigned long long)reader->closed, (unsigned long long)reader->tail, (unsigned long long)reader->read,
                          (unsigned long long)reader->low, (unsigned long long)reader->count, (unsigned long long)reader->rows_done,
-                         (unsigned long long)reader->rows_lost, reader->broken);
+                         (unsigned long long)reader->rows_lost, (unsigned long long)reader->rows_before,
+                         reader->synced ? (long long)reader->rows_read : -1LL, reader->broken);
 }
 
 static int hopper_set_seen(Hopper *self, PyObject *value, void *Py_UNUSED(closure)) {
@@ -393,6 +401,22 @@ static int hopper_set_seen(Hopper *self, PyObject *value, void *Py_UNUSED(closur
     return 0;
 }
 
+static int hopper_set_scanned_from(Hopper *self, PyObject *value, void *Py_UNUSED(closure)) {
+    uint64_t offset = value ? PyLong_AsUnsignedLongLong(value) : 0;
+    if (PyErr_Occurred()) return -1;
+    self->hopper.scanned_from = offset;
+    self->hopper.replaying = true;
+    return 0;
+}
+
+/* put_aside(reader, why): reads it no more, as if it were damaged */
+static PyObject *hopper_put_aside(Hopper *self, PyObject *number) {
+    struct reader *reader = reader_at(self, number);
+    if (!reader) return NULL;
+    if (!reader->broken) reader->broken = "it defines a shape that makes no sense";
+    Py_RETURN_NONE;
+}
+
 static PyObject *hopper_get_tick(Hopper *self, void *Py_UNUSED(closure)) {
     return PyLong_FromUnsignedLongLong(self->hopper.next_tick);
 }
@@ -405,7 +429,8 @@ static int hopper_set_tick(Hopper *self, PyObject *value, void *Py_UNUSED(closur
 }
 
 static PyGetSetDef hopper_fields[] = {
-    {"seen", NULL, (setter)hopper_set_seen, NULL, NULL}, {"next_tick", (getter)hopper_get_tick, (setter)hopper_set_tick, NULL, NULL}, {0}};
+    {"seen", NULL, (setter)hopper_set_seen, NULL, NULL},
+    {"scanned_from", NULL, (setter)hopper_set_scanned_from, NULL, NULL}, {"next_tick", (getter)hopper_get_tick, (setter)hopper_set_tick, NULL, NULL}, {0}};
 
 static PyMethodDef hopper_methods[] = {
     {"add_reader", (PyCFunction)hopper_add, METH_O, NULL},
@@ -422,10 +447,11 @@ static PyMethodDef hopper_methods[] = {
     {"has_news", (PyCFunction)hopper_has_news, METH_NOARGS, NULL},
     {"pressed", (PyCFunction)hopper_pressed_groups, METH_NOARGS, NULL},
     {"reader", (PyCFunction)hopper_reader, METH_O, NULL},
+    {"put_aside", (PyCFunction)hopper_put_aside, METH_O, NULL},
     {0},
 };
 
-static PyTypeObject HopperType = {
+PyTypeObject HopperType = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "shmrerun._core.Hopper",
     .tp_basicsize = sizeof(Hopper),
     .tp_flags = Py_TPFLAGS_DEFAULT,

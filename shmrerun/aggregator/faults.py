@@ -1,0 +1,43 @@
+"""What the aggregator writes to its stderr, the tree's file of faults: tracebacks, for whoever looks into what went wrong. Bounded."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+MOST_BYTES = 64 * 1024
+
+
+def note(text: str = "") -> None:
+    """Write a text, or the present exception's traceback. Never raises; beyond the limit nothing is written."""
+    try:
+        text = text or traceback.format_exc()
+        if os.fstat(2).st_size < MOST_BYTES:
+            sys.stderr.write(text.rstrip("\n")[-4096:] + "\n")
+            sys.stderr.flush()
+    except Exception:
+        return
+
+
+class Backoff:
+    """How long to wait after failures in a row, and when to give up."""
+
+    def __init__(self, first: float, most: float, tries: int) -> None:
+        self._first, self._most, self._tries = first, most, tries
+        self.count = 0
+        self.until = 0  # CLOCK_MONOTONIC ns, kept by whoever waits
+
+    def fail(self) -> float:
+        """One more; seconds to wait."""
+        self.count += 1
+        return min(self._most, self._first * float(1 << min(self.count - 1, 20)))
+
+    def worked(self) -> None:
+        """It works again."""
+        self.count = 0
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether it failed so often that it is given up."""
+        return self.count >= self._tries

@@ -1,0 +1,264 @@
+"""What receives data beside the log: a cursor over it, in a thread of its own, so that nothing slow or broken holds up the drain.
+
+A :class:`LogReader` gives the messages of a log from a position on; a :class:`Follower` brings them to a target and stores in the sink
+table how far it got, after the target has the bytes. The log's file is the buffer: nothing is kept twice, and a successor goes on at the
+stored position. Promises: a copy is the log byte for byte; a FIFO or device gets each message once, unless the aggregator dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import select
+import threading
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shmrerun.aggregator.commit_log import CommitLog
+    from shmrerun.shm.words import SinkView
+
+READ_BYTES = 1 << 20
+_RETRY_SECONDS = 0.5  # after an error
+_STALLED_SECONDS = 10.0  # at the end: a FIFO that nobody opens for reading in this time gets no more
+
+
+class Position(NamedTuple):
+    """A place in a log: its number, which grows with each new log of a session, and an offset."""
+
+    log: int
+    offset: int
+
+
+class LogReader:
+    """Reads a log through a descriptor of its own; holes of a trimmed spool are passed over.
+
+    Usable from any thread; the log may grow meanwhile.
+    """
+
+    def __init__(self, log: CommitLog, number: int, offset: int = 0) -> None:
+        self._log = log
+        self._fd = os.open(log.path, os.O_RDONLY | os.O_CLOEXEC)
+        self.position = Position(number, offset)
+
+    def next(self, most_bytes: int = READ_BYTES, *, raw: bool = False) -> tuple[bytes, int]:
+        """The bytes from the position on, and the offset behind them. Whole messages, or (``raw``) just bytes; empty at the end."""
+        from shmrerun.rrd import encoder
+
+        offset, end = self.position.offset, self._log.size
+        if offset >= end:
+            return b"", offset
+        if raw:
+            data = os.pread(self._fd, min(end - offset, most_bytes), offset)
+            return data, offset + len(data)
+        if offset < encoder.STREAM_HEADER_BYTES:
+            return os.pread(self._fd, encoder.STREAM_HEADER_BYTES - offset, offset), encoder.STREAM_HEADER_BYTES
+        found = bytearray()
+        while offset < end and len(found) < most_bytes:
+            kind, size = encoder.FRAME.unpack(os.pread(self._fd, encoder.MESSAGE_HEADER_BYTES, offset))
+            size += encoder.MESSAGE_HEADER_BYTES
+            if kind != encoder.HOLE:
+                if found and len(found) + size > most_bytes:
+                    break
+                found += os.pread(self._fd, size, offset)
+            offset += size
+        return bytes(found), offset
+
+    def footer(self) -> bytes:
+        """What the log has behind its messages."""
+        return os.pread(self._fd, self._log.footer_bytes, self._log.size)
+
+    def advance(self, offset: int) -> None:
+        """The target has everything before an offset."""
+        self.position = Position(self.position.log, offset)
+
+    def moved(self, log: CommitLog) -> None:
+        """The log's file is another one now; what was read is in it at the same offsets."""
+        old, self._fd = self._fd, os.open(log.path, os.O_RDONLY | os.O_CLOEXEC)
+        self._log = log
+        os.close(old)
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        os.close(self._fd)
+
+
+class Target(Protocol):
+    """Where a follower's bytes go."""
+
+    whole_messages: bool
+
+    def write(self, data: bytes, offset: int, stopped: threading.Event, hurry: threading.Event) -> None:
+        """All of it, or OSError; may block until ``stopped``, and in a ``hurry`` not for long without progress."""
+
+    def finish(self, footer: bytes, size: int) -> None:
+        """The log is complete: ``size`` bytes, with this footer behind them."""
+
+    def close(self) -> None:
+        """Close it."""
+
+
+class FileCopy:
+    """A file kept equal to the log."""
+
+    whole_messages = False
+
+    def __init__(self, fd: int, *, write_footer: bool) -> None:
+        self._fd = fd
+        self._write_footer = write_footer
+
+    def write(self, data: bytes, offset: int, stopped: threading.Event, hurry: threading.Event) -> None:
+        """Put bytes at the offset that they have in the log; what was behind, a footer, goes."""
+        os.ftruncate(self._fd, offset)
+        rest = memoryview(data)
+        while rest and not stopped.is_set():
+            count = os.pwrite(self._fd, rest, offset)
+            offset += count
+            rest = rest[count:]
+
+    def finish(self, footer: bytes, size: int) -> None:
+        """Add the footer, unless the file is to have none."""
+        os.ftruncate(self._fd, size)
+        if self._write_footer and footer:
+            os.pwrite(self._fd, footer, size)
+
+    def close(self) -> None:
+        """Close the file, which frees its lock."""
+        os.close(self._fd)
+
+
+class Pipe:
+    """A FIFO, terminal or device."""
+
+    whole_messages = True
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        os.set_blocking(fd, False)
+
+    def write(self, data: bytes, offset: int, stopped: threading.Event, hurry: threading.Event) -> None:
+        """Write as the reader reads."""
+        del offset
+        rest = memoryview(data)
+        stalled = 0.0
+        while rest:
+            try:
+                rest = rest[os.write(self._fd, rest) :]
+                stalled = 0.0
+            except BlockingIOError:
+                poll = select.poll()
+                poll.register(self._fd, select.POLLOUT)
+                poll.poll(100)
+                stalled = stalled + 0.1 if hurry.is_set() else 0.0
+                if stopped.is_set() or stalled >= _STALLED_SECONDS:
+                    raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from None
+
+    def finish(self, footer: bytes, size: int) -> None:
+        """A stream has no footer."""
+
+    def close(self) -> None:
+        """Close it."""
+        os.close(self._fd)
+
+
+class Follower:
+    """Brings a log to one target. Made and ended by the drain thread; works in its own.
+
+    Parameters
+    ----------
+    entry
+        Of the sink table: ``log``, ``size`` and ``error`` are this follower's.
+    wake
+        Rings the aggregator's bell: something that it waits for may have happened.
+    """
+
+    def __init__(self, log: CommitLog, number: int, target: Target, entry: SinkView, wake: Callable[[], None], offset: int = 0) -> None:
+        self.error: OSError | None = None
+        self._reader = LogReader(log, number, offset)
+        self._log, self._target, self._entry, self._wake = log, target, entry, wake
+        self._news, self._stopped, self._ended, self._hurry = (threading.Event() for _ in range(4))
+        self.is_told = False  # the user knows of the present error
+        self._finish_at = -1  # size of the log whose footer is wanted
+        self._finished_at = -1
+        entry.log = number
+        entry.size = offset
+        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
+        self._thread.start()
+
+    @property
+    def offset(self) -> int:
+        """Everything before it is at the target."""
+        return self._reader.position.offset
+
+    def news(self) -> None:
+        """The log has grown."""
+        self._news.set()
+
+    def has_finished(self) -> bool:
+        """Ask for the footer; whether it is there, or the target takes nothing (it is told, and holds up nobody)."""
+        if self._finished_at == self._log.size or self.error is not None or self._ended.is_set():
+            return True
+        self._finish_at = self._log.size
+        self._news.set()
+        return False
+
+    def moved(self, log: CommitLog) -> None:
+        """The log goes on in another file."""
+        self._reader.moved(log)
+        self._log = log
+        self._news.set()
+
+    def hurry(self) -> None:
+        """Nobody logs any more: a target that takes nothing for a while is given up."""
+        self._hurry.set()
+
+    def stop(self) -> None:
+        """End without waiting for what is missing; the thread closes the target."""
+        self._stopped.set()
+        self._news.set()
+
+    def _run(self) -> None:
+        try:
+            while not self._stopped.is_set():
+                self._news.wait()
+                self._news.clear()
+                if not self._catch_up() and not self._stopped.wait(_RETRY_SECONDS):
+                    self._news.set()
+        finally:
+            self._ended.set()
+            with contextlib.suppress(OSError):
+                self._target.close()
+            with contextlib.suppress(OSError):
+                self._reader.close()
+
+    def _catch_up(self) -> bool:
+        """Bring what there is; False: the target failed."""
+        try:
+            while not self._stopped.is_set():
+                data, offset = self._reader.next(raw=not self._target.whole_messages)
+                if not data and offset == self.offset:
+                    break
+                if data:
+                    self._target.write(data, self.offset, self._stopped, self._hurry)
+                self._reader.advance(offset)
+                self._entry.size = offset
+            wanted = self._finish_at
+            if wanted >= 0 and wanted == self.offset == self._log.size:
+                self._target.finish(self._reader.footer(), wanted)
+                self._finished_at = wanted
+        except OSError as error:
+            self.error = error
+            self._entry.error = error.errno or errno.EIO
+            self._wake()
+            return False
+        if self.error is not None:
+            self.error = None
+            self._entry.error = 0
+        self._wake_waiters()
+        return True
+
+    def _wake_waiters(self) -> None:
+        if self._finish_at >= 0:
+            self._wake()

@@ -1,0 +1,206 @@
+"""From rows that wait in the hopper to chunks in the log: groups by shape, families that share chunks, and what happens when one fails.
+
+Whatever goes wrong while a chunk is made or written, the rows are pending again before anything else happens. A file that cannot be written
+is tried again later; rows that cannot be encoded are tried again, then one by one, and those that fail alone are lost and counted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from shmrerun.aggregator.merge import Family, Group, Taken
+from shmrerun.shm.words import SessionView
+
+if TYPE_CHECKING:
+    from shmrerun import _core
+    from shmrerun.aggregator.batcher import Batcher
+    from shmrerun.aggregator.feed import Feed
+    from shmrerun.aggregator.lanes import Lanes
+
+CHUNK_BYTES = 4 << 20  # rows that pile up are cut into chunks of this size, small enough for caches, large enough for readers
+MOST_BYTES = 512 << 20  # and never over this, whatever the batcher's limit
+RETRY_NANOS = 500_000_000  # a file that could not be written is tried again this often
+ENCODE_TRIES = 3  # so often a chunk is tried before its rows are tried one by one
+
+
+class Host(Protocol):
+    """The session that is written."""
+
+    words: SessionView
+
+    def say(self, text: str) -> None:
+        """Leave a message for the owner."""
+
+
+class Writer:
+    """Groups of one session and their way into its log. One thread."""
+
+    def __init__(self, host: Host, hopper: _core.Hopper, batcher: Batcher, feed: Feed, unsorted_rows: int) -> None:
+        self._host, self._hopper, self._batcher, self._feed = host, hopper, batcher, feed
+        self._unsorted_rows = unsorted_rows
+        self._most_bytes = min(max(CHUNK_BYTES, batcher.num_bytes), MOST_BYTES)
+        self._groups: list[Group] = []
+        self._group_of: dict[tuple[int, bytes, bytes, bytes], int] = {}
+        self._families: list[Family] = []  # of the groups, in their order
+        self._family_of: dict[tuple[Any, ...], Family] = {}
+        self._failures: dict[int, int] = {}  # group -> chunks of it that could not be made in a row
+        self.rows = host.words.rows
+        self.retry = 0  # CLOCK_MONOTONIC ns: not before, unless somebody asks
+
+    # ---- in
+
+    def drain(self, lanes: Lanes) -> None:
+        """Index every row published so far."""
+        for reader, shape, flags, path, times, columns in self._hopper.scan():
+            group = self._group_number((flags, path, times, columns))
+            if group:
+                self._hopper.define(reader, shape, group)
+            else:
+                lanes.put_aside(reader)
+        tick = self._hopper.next_tick
+        self._hopper.collect(self._feed.size())
+        if self._hopper.next_tick != tick:
+            self._host.words.next_tick = self._hopper.next_tick  # before any of them is written
+        lanes.refuse_broken()
+
+    def _group_number(self, key: tuple[int, bytes, bytes, bytes]) -> int:
+        """The group of a shape; 0: it makes no sense."""
+        group = self._group_of.get(key)
+        if group is None:
+            try:
+                made = Group(*key)
+                group = self._hopper.add_group(made.nodes(), made.times_in_records())
+            except MemoryError:
+                raise
+            except Exception as error:
+                self._host.say(f"a lane defines a shape that makes no sense: {error}")
+                return 0
+            self._groups.append(made)
+            family_key = Family.key(made)
+            family = self._family_of.setdefault(family_key, Family())
+            if not family.admit(group, made):
+                family = Family()
+                family.admit(group, made)
+            self._families.append(family)
+            self._group_of[key] = group
+        return group
+
+    # ---- out
+
+    def flush(self, now: int, *, everything: bool, asked: bool) -> bool:
+        """Write the groups that are due. False: the file cannot be written now; the rows stay in their lanes."""
+        pending = self._hopper.pending()
+        if not pending:
+            return True
+        pressed = self._hopper.pressed()
+        if self._feed.log is None:
+            if not pressed or not self._feed.open_spool():
+                return True  # buffered: the rows are as safe in their lanes as in a spool
+        elif now < self.retry and not asked:
+            return False
+        due = [group for group, _, _ in pending] if everything else self._batcher.due(pending, now)
+        waiting = {group: (rows, size) for group, rows, size in pending}
+        for group in [*due, *pressed]:
+            groups = self._together(group, waiting)
+            if groups and not self._write(groups):
+                self.retry = now + RETRY_NANOS
+                return False
+            for written in groups:
+                del waiting[written]
+        return True
+
+    def _together(self, group: int, waiting: dict[int, tuple[int, int]]) -> list[int]:
+        """The groups to write with this one into a chunk, itself included; none if it has been written."""
+        if group not in waiting:
+            return []
+        if group in self._failures:
+            return [group]
+        family = [number for number in self._families[group - 1].numbers if number in waiting and number not in self._failures]
+        rows, size = (sum(column) for column in zip(*(waiting[number] for number in family), strict=True))
+        if rows <= min(self._batcher.num_rows, self._unsorted_rows) and size <= self._most_bytes:
+            return family
+        return [group]
+
+    def _write(self, groups: list[int]) -> bool:
+        """Write all pending rows of a group, or of several of one family. False: not now; what was not written is pending."""
+        while taken := self._take_all(groups):
+            try:
+                size = self._append(taken)
+            except BaseException as error:
+                for part in taken:
+                    self._hopper.restore(part.token)
+                if isinstance(error, OSError):
+                    self._feed.failed(error)
+                elif isinstance(error, Exception):
+                    return self._cannot_encode(groups, taken, error)
+                else:
+                    raise
+                return False
+            self.rows += sum(part.rows for part in taken)
+            for part in taken:
+                self._hopper.commit(part.token)
+            self._host.words.chunks += 1
+            self._host.words.written_bytes += size
+        for group in groups:
+            self._batcher.flushed(group)
+            self._failures.pop(group, None)
+        self._feed.worked()
+        return True
+
+    def _append(self, taken: list[Taken]) -> int:
+        log = self._feed.log
+        assert log is not None
+        if len(taken) > 1:
+            chunk = self._families[taken[0].number - 1].chunk(taken)
+        else:
+            chunk = taken[0].group.chunk(*taken[0].cells)
+        return log.append(chunk)
+
+    def _cannot_encode(self, groups: list[int], taken: list[Taken], error: Exception) -> bool:
+        """Rows do not become a chunk. It may be want of memory, so try again; then one by one, and give up those that fail alone."""
+        for group in groups:
+            self._failures[group] = self._failures.get(group, 0) + 1
+        rows = sum(part.rows for part in taken)
+        if max(self._failures[group] for group in groups) <= ENCODE_TRIES or rows > 1:
+            return False
+        path = taken[0].group.path
+        part = self._take(groups[0])
+        if part is not None:
+            self._host.say(f"{part.rows} rows of {path} cannot be encoded and are lost: {error!r}")
+            self._host.words.add(SessionView.dropped, part.rows)
+            self._host.words.failures += part.rows
+            self._hopper.commit(part.token)
+        return True
+
+    def _take_all(self, groups: list[int]) -> list[Taken]:
+        taken: list[Taken] = []
+        try:
+            for group in groups:
+                taken.extend(rows for rows in (self._take(group),) if rows is not None)
+        except BaseException:
+            for part in taken:
+                self._hopper.restore(part.token)
+            raise
+        return taken
+
+    def _take(self, number: int) -> Taken | None:
+        """The next rows of a group that make one chunk."""
+        group = self._groups[number - 1]
+        most = 1 if group.has_columns or self._failures.get(number, 0) > ENCODE_TRIES else max(1, self._batcher.num_rows)
+        while True:
+            token, rows, lost, ids, times, ticks, columns = self._hopper.take(number, self._unsorted_rows, most, self._most_bytes)
+            if lost:
+                self._host.say(f"{lost} rows of {group.path} could not be read and are lost: their lane is damaged")
+            if rows or not lost:
+                return Taken(group, number, token, rows, ids, times, ticks, columns) if rows else None
+
+    def drop_rest(self) -> int:
+        """Everybody left and there is no sink: the rows can go nowhere. Returns how many."""
+        dropped = 0
+        for group, rows, _ in self._hopper.pending():
+            while rows > 0:
+                token, taken, lost, *_ = self._hopper.take(group, self._unsorted_rows, (1 << 64) - 1, MOST_BYTES)
+                self._hopper.commit(token)
+                dropped += taken
+                rows -= taken + lost
+        return dropped

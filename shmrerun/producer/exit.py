@@ -1,0 +1,126 @@
+"""The end of a process: its files are made whole, and what could go nowhere is said."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from shmrerun import _core
+from shmrerun.errors import RowsLostError, ShmrerunError, say
+from shmrerun.producer.process import this_process
+from shmrerun.shm.words import STATE_ENDED, STATE_OPEN
+
+if TYPE_CHECKING:
+    from shmrerun.producer.member import Session
+    from shmrerun.producer.process import Process
+
+
+def hook_exit(me: Process) -> None:
+    """Have :func:`at_exit` run after workers were joined, in this process only."""
+    if me.hooked:
+        return
+    me.hooked = True
+    stamp = me.stamp
+    if "multiprocessing.util" in sys.modules:
+        from multiprocessing.util import Finalize
+
+        Finalize(None, at_exit, args=(stamp,), exitpriority=-100)
+    else:
+        import atexit
+
+        atexit.register(at_exit, stamp)
+
+
+def unhook_exit() -> None:
+    """Take the hook back (``unregister_shutdown``)."""
+    this_process().owned.clear()
+
+
+def at_exit(stamp: int, patience: float = 10.0) -> None:
+    """Wait until the files of this process's sessions are complete; bounded by progress, quiet on Ctrl-C."""
+    if stamp != _core.stamp():
+        return
+    me = this_process()
+    owned, me.owned = list(me.owned.values()), {}
+    owned += [session for session in me.sessions.values() if session not in owned and _inherits(session)]
+    try:
+        if me.unjoined:
+            say(f"{me.unjoined:,} rows of process {me.pid} were dropped: it could not join their recording")
+        for session in owned:
+            _finish(session, patience)
+        for session in me.sessions.values():
+            if session.stamp == stamp and session.maker == session.tree.ref:
+                tell_unsaved(session)
+        me.ended = bool(owned)
+        for tree in me.trees.values():  # one that just died would leave our memory behind: nobody else may look again
+            if tree.stamp == stamp and tree.index >= 0 and tree.words.state == STATE_OPEN:
+                tree.see_aggregator()
+        if 1 in (os.getpid(), os.getppid()):  # the container ends with us, and takes the aggregator along
+            me.ended = True
+            for session in me.sessions.values():
+                session.leave()
+            for tree in me.trees.values():
+                tree.depart(seconds=1)
+    except KeyboardInterrupt:
+        say("interrupted while finishing; the aggregator goes on with it")
+    except ShmrerunError as error:
+        say(str(error))
+
+
+def _inherits(session: Session) -> bool:
+    """Whether this process made the session and the one that set its sink is gone: then the file is ours to finish."""
+    if session.stamp != _core.stamp() or session.maker != session.tree.ref:
+        return False
+    sink = session.active_sink()
+    return sink is not None and sink.owner != session.tree.ref and not session.tree.ref_is_live(sink.owner)
+
+
+def tell_unsaved(session: Session) -> None:
+    """One line if rows were logged that no sink was ever set for, and nobody else is left who could set one."""
+    if session.active_sink() is not None or session.other_members():
+        return
+    session.tree.wake()
+    rows = session.rows_waiting()
+    if rows > 0:
+        say(f"{rows:,} rows of {session.application_id!r} had no sink and are dropped: call save() to keep them")
+
+
+def _finish(session: Session, patience: float) -> None:
+    """Barrier, then leave; then wait for the footer if nobody else is left to log."""
+    if session.stamp != _core.stamp():
+        return
+    sink, given_up = session.active_sink(), False
+    if session.index >= 0 and sink is not None:
+        progress, began, told = -1, time.monotonic(), False
+        while True:
+            try:
+                session.flush(timeout=1.0)
+                break
+            except RowsLostError as error:
+                say(str(error))
+            except ShmrerunError as error:
+                now, rows = time.monotonic(), session.words.rows
+                if not told:
+                    told = True
+                    say(f"finishing {sink.path or 'the recording'} ...")
+                if rows != progress:
+                    progress, began = rows, now
+                elif now - began > patience:
+                    say(f"gave up finishing {sink.path}: {error}")
+                    given_up = True
+                    break
+    alone = not session.other_members()
+    session.leave()
+    session.print_message()
+    deadline = time.monotonic() + patience
+    while alone and sink is not None and not given_up and time.monotonic() < deadline:
+        if session.words.state == STATE_ENDED:
+            break
+        session.tree.wake()
+        time.sleep(0.001)
+        with contextlib.suppress(ShmrerunError):
+            session.tree.ensure_aggregator()
+    session.print_message()
