@@ -17,6 +17,8 @@ import pytest
 
 from shmrerun import _core, testing
 from shmrerun.shm import segments
+from shmrerun.shm.session import sinks
+from shmrerun.shm.words import SessionView
 
 L = _core.LAYOUT
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -282,7 +284,7 @@ def describe():
             texts.append(f"  {name}: " + ", ".join(f"{w[8:]} {session.load(L[w])}" for w in words) + f"; members {members}")
             if size := session.load32(L["session.message_size"]):
                 texts.append("    message: " + session.read(L["session.message"], min(size, 1016)).decode("utf-8", "replace"))
-            texts += [f"    {sink}" for sink in member.sinks(session)]
+            texts += [f"    {sink}" for sink in sinks(SessionView(session))]
     return "\n".join(texts)
 
 

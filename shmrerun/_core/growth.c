@@ -14,6 +14,7 @@
 #include "atomics.h"
 
 #define PAGE 4096u
+#define RESERVED (64u * 1024u) /* of a ring when it is made; the rest as the first lap reaches it */
 #define WIDEST_SHARE 8u /* a lane widens ahead of need up to this part of the budget */
 
 /* ---- a segment ---- */
@@ -99,7 +100,7 @@ static bool succeed(struct lane_writer *writer, const struct lane_place *place, 
     if (spill) {
         lane = map_file(spill, name, size, error);
     } else if (fetch_add(&place->tree->budget_used, size) + size <= load_relaxed(&place->tree->budget_limit)) {
-        lane = map_shared(name, size, sizeof *lane + dictionary + place->first_ring, error);
+        lane = map_shared(name, size, sizeof *lane + dictionary + RESERVED, error);
     }
     if (!lane) {
         if (!spill) fetch_add(&place->tree->budget_used, (uint64_t)0 - size);

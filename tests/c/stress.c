@@ -26,6 +26,7 @@
 
 static struct lane_writer writer;
 static uint32_t need_wake;
+static struct member member;
 static struct lane *generations[GENERATIONS];
 static uint64_t sizes[GENERATIONS];
 static _Atomic uint32_t published;
@@ -49,8 +50,9 @@ static void grow(uint32_t refused, uint64_t record) {
         generations[next] = lane;
         sizes[next] = sizeof *lane + dictionary + ring;
         atomic_store(&published, next + 1);
-        CHECK(lane_writer_install(&writer, lane, next));
-        if (next) store_release(&generations[next - 1]->closed, LANE_SUCCEEDED);
+        pthread_mutex_lock(&writer.mutex);
+        lane_writer_install(&writer, lane, 0, next); /* 0 bytes mapped: the consumer reads at the same address, so nothing is unmapped */
+        pthread_mutex_unlock(&writer.mutex);
     }
     pthread_mutex_unlock(&growing);
 }
@@ -71,7 +73,8 @@ static void *produce(void *argument) {
         struct shape shape = {.path = (uint32_t)(i % 7) + 1, .times = 1, .columns = 1, .flags = ROW_STATIC,
                               .path_text = {path, (uint32_t)size}, .columns_text = {"c", 1}, .log_time = -1};
         for (;;) {
-            struct append_result result = lane_append(&writer, &shape, ROW_STATIC, NULL, parts, 7);
+            struct append_result result = lane_append(&writer, &shape, ROW_STATIC, NULL, parts, 7, i % 2);
+            if (result.code == APPEND_BUSY) continue;
             CHECK(result.code != APPEND_NO_MEMORY);
             if (result.code != APPEND_GROW) break;
             uint32_t newest = atomic_load(&published);
@@ -182,6 +185,7 @@ int main(int argc, char **argv) {
     seen = calloc(PRODUCERS, rows_each);
     lane_writer_init(&writer);
     writer.need_wake = &need_wake;
+    writer.member = &member;
     struct append_result first = {0};
     grow(first.generation, 64);
     pthread_t threads[PRODUCERS];
@@ -189,6 +193,7 @@ int main(int argc, char **argv) {
     consume();
     for (int i = 0; i < PRODUCERS; i++) pthread_join(threads[i], NULL);
     CHECK(seen_rows == (uint64_t)PRODUCERS * rows_each);
+    CHECK(member.written == seen_rows);
     for (uint32_t i = 0; i < atomic_load(&published); i++) free(generations[i]);
     lane_writer_free(&writer);
     free(seen);

@@ -12,7 +12,7 @@ import pytest
 HERE = Path(__file__).parent
 CORE = HERE.parent.parent / "shmrerun" / "_core"
 COMPILER = os.environ.get("CC", "gcc")
-SOURCES = ["lane.c", "hopper.c", "gather.c", "process.c", "times.c"]
+SOURCES = ["lane.c", "growth.c", "hopper.c", "gather.c", "process.c", "times.c"]
 
 pytestmark = [
     pytest.mark.skipif(not CORE.exists(), reason="the C sources are not beside the tests"),
@@ -48,7 +48,7 @@ def test_core_under_sanitizers(sanitizer, tmp_path):
     assert ran.stdout.startswith("40000 rows")
 
 
-@pytest.mark.parametrize("source", [*SOURCES, "module.c"])
+@pytest.mark.parametrize("source", [*SOURCES, "module.c", *sorted(path.name for path in CORE.glob("bind_*.c"))])
 def test_no_warnings(source, tmp_path):
     """Every C file compiles with -Wall -Wextra -Wconversion -Werror."""
     flags = ["-std=c11", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-Wno-missing-field-initializers"]

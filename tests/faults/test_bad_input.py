@@ -328,14 +328,15 @@ def test_another_version_of_the_layout(tmp_path):
         segment = segments.attach(f"shmrerun-{tree}", L["TREE_MAGIC"], L["sizeof.tree"])
         segment.store32(L["segment_head.version"], 99)
         child = "import shmrerun as rr\\nfor i in range(9): rr.log('child', rr.Scalars(i))\\nprint('child went on')"
-        subprocess.run([sys.executable, "-W", "error", "-c", child], check=True)
+        subprocess.run([sys.executable, "-c", child], check=True)
         segment.store32(L["segment_head.version"], L["LAYOUT_VERSION"])
         rr.log("rows", rr.Scalars(1))
         """,
         tmp_path,
     )
     assert "child went on" in result.stdout
-    assert result.stderr.count("layout 99") == 1, result.stderr
+    assert sum("layout 99" in line for line in result.stderr.splitlines() if line.startswith("shmrerun:")) == 1, result.stderr
+    assert "9 rows of process" in result.stderr
     rows = check(tmp_path / "out.rrd")
     assert scalars(rows, "/rows") == [0, 1]
     assert "/child" not in rows
@@ -383,13 +384,13 @@ def test_foreign_segment(tmp_path):
         tree = own_tree()
         os.chown(f"/dev/shm/shmrerun-{tree}", 65534, 65534)
         child = "import shmrerun as rr\\nfor i in range(9): rr.log('child', rr.Scalars(i))\\nprint('child went on')"
-        subprocess.run([sys.executable, "-W", "error", "-c", child], check=True)
+        subprocess.run([sys.executable, "-c", child], check=True)
         os.chown(f"/dev/shm/shmrerun-{tree}", 0, 0)
         """,
         tmp_path,
     )
     assert "child went on" in result.stdout
-    assert result.stderr.count("belongs to user 65534") == 1, result.stderr
+    assert sum("user 65534" in line for line in result.stderr.splitlines() if line.startswith("shmrerun:")) == 1, result.stderr
     assert "/child" not in check(tmp_path / "out.rrd")
 
 

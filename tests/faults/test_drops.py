@@ -11,19 +11,17 @@ def test_dropped_rows_are_counted_and_noted(tmp_path):
         """
         import os, signal, time
         import shmrerun as rr
-        from shmrerun.producer import process
-        from shmrerun import _core
         from shmrerun.producer import member
+        from shmrerun.producer.process import this_process
 
-        L = _core.LAYOUT
         member.FULL_SECONDS = 0.2
         rr.init("drops")
         rr.save("out.rrd")
         rr.log("row", rr.Scalars(0))
         rr.get_global_data_recording().flush()
-        tree = process.this_process().own_tree()
-        tree.segment.store(L["tree.budget_limit"], 200_000)
-        aggregator = tree.segment.load(L["tree.aggregator_pid"])
+        [tree] = this_process().trees.values()
+        tree.words.budget_limit = 200_000
+        aggregator = tree.words.aggregator_pid
         os.kill(aggregator, signal.SIGSTOP)
         attempted, end = 1, time.monotonic() + 1.5
         while time.monotonic() < end:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from shmrerun import _core
+from shmrerun.shm import segments
 
 L = _core.LAYOUT
 KEY = 77
@@ -21,15 +22,6 @@ def memory(size):
     return segment
 
 
-def lane_segment(dictionary, ring):
-    segment = memory(512 + dictionary + ring)
-    segment.store(L["lane.dictionary_offset"], 512)
-    segment.store(L["lane.dictionary_size"], dictionary)
-    segment.store(L["lane.ring_offset"], 512 + dictionary)
-    segment.store(L["lane.ring_size"], ring)
-    return segment
-
-
 class LaneMachine(RuleBasedStateMachine):
     """Rows of five shapes go through growing generations; any of them may be flushed, restored or replayed at any time."""
 
@@ -37,38 +29,34 @@ class LaneMachine(RuleBasedStateMachine):
     def start(self, ring):
         self.tree, self.session = memory(L["sizeof.tree"]), memory(L["sizeof.session"])
         self.session.store(L["session.switches"], L["SWITCH_ENABLED"])
+        self.session.store32(L["segment_head.uid"], os.geteuid())
         _core.reset_time(KEY)
-        self.lane = _core.Lane(self.tree, self.session, KEY)
+        self.prefix = f"shmrerun-test{os.urandom(4).hex()}.0.0."
+        self.tree.store(L["tree.budget_limit"], 1 << 30)
+        self.lane = _core.Lane(self.tree, self.session, KEY, 0, 1, self.prefix, ring, 4096)
         self.columns = _core.columns(b"state machine")
-        self.segments, self.ring = [], ring
+        self.segments = []
         self.sent, self.written = [], []  # (path, payload)
         self.hopper, self.readers, self.groups, self.by_number = _core.Hopper(), [], {}, {}
-        self.grow()
 
-    def grow(self):
-        segment = lane_segment(4096, self.ring)
-        assert self.lane.install(segment, len(self.segments))
-        if self.segments:
-            self.segments[-1].store(L["lane.closed"], L["LANE_SUCCEEDED"])
-        self.segments.append(segment)
-        self.readers.append(self.hopper.add_reader(segment))
+    def find(self):
+        """Open generations that were made since the last look."""
+        for number in range(len(self.segments), self.session.load32(L["session.member"] + L["member.newest"])):
+            segment = segments.attach(self.prefix + f"{number:x}", L["LANE_MAGIC"], L["sizeof.lane"])  # below 10 in these tests
+            self.segments.append(segment)
+            self.readers.append(self.hopper.add_reader(segment))
 
-    @rule(path=st.integers(0, 4), payload=st.binary(max_size=300), stopping=st.booleans())
-    def append(self, path, payload, stopping):
-        """A row is appended, or refused whole; when refused, the lane grows or the row is given up."""
+    @rule(path=st.integers(0, 4), payload=st.binary(max_size=300))
+    def append(self, path, payload):
+        """A row is appended, in a next generation if it does not fit."""
         parts = (1, None, struct.pack("<ii", 0, len(payload)), payload)
         number = _core.path(b"/entity%d" % path)
-        done = self.lane.append(number, self.columns, parts, L["ROW_STATIC"])
-        while type(done) is tuple:
-            if stopping and done[0] <= self.ring:
-                return
-            self.ring = max(self.ring * 2, 4 * done[0])
-            self.grow()
-            done = self.lane.append(number, self.columns, parts, L["ROW_STATIC"])
+        assert self.lane.append(number, self.columns, parts, L["ROW_STATIC"])[0] <= 2
         self.sent.append((b"/entity%d" % path, payload))
 
     @rule()
     def drain(self):
+        self.find()
         for reader, shape, _, path, _, _ in self.hopper.scan():
             if path not in self.groups:
                 self.groups[path] = self.hopper.add_group([(3, 0, True)], 0)
@@ -96,6 +84,7 @@ class LaneMachine(RuleBasedStateMachine):
     @rule()
     def die(self):
         """The aggregator dies: a new one reads every lane from its head and skips what is in the file."""
+        self.find()
         self.hopper.advance()
         pending = sum(rows for _, rows, _ in self.hopper.pending())
         heads = [self.hopper.reader(reader)[3] for reader in self.readers]
@@ -128,7 +117,7 @@ class LaneMachine(RuleBasedStateMachine):
         if not hasattr(self, "hopper"):
             return
         for segment, reader in zip(self.segments, self.readers, strict=True):
-            _, tail, read, head, _, _, _, broken = self.hopper.reader(reader)
+            _, tail, read, head, *_, broken = self.hopper.reader(reader)
             assert broken is None
             assert head <= read <= tail <= head + segment.load(L["lane.ring_size"])
 
@@ -140,7 +129,11 @@ class LaneMachine(RuleBasedStateMachine):
             self.flush_one(fail=False, most=1 << 30)
         for path in {path for path, _ in self.sent}:
             assert [row for row in self.written if row[0] == path] == [row for row in self.sent if row[0] == path]
-        assert len(self.written) == len(self.sent)
+        assert len(self.written) == len(self.sent) == self.session.load(L["session.member"] + L["member.written"])
+        self.lane.close()
+        assert self.tree.load(L["tree.budget_used"]) == sum(segment.size for segment in self.segments)
+        for number in range(len(self.segments)):
+            assert segments.unlink(self.prefix + f"{number:x}")
 
 
 LaneMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
