@@ -30,6 +30,8 @@ from shmrerun.shm.words import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from shmrerun.producer.process import Process
     from shmrerun.shm.tree import Tree
 
@@ -83,8 +85,12 @@ class Stream(_core.Stream):
             if session is None:
                 self._count_unjoined()
                 return
-            if session.append(*row):
-                return
+            try:
+                if session.append(*row):
+                    return
+            except Exception:
+                if session.stamp == _core.stamp():
+                    raise  # else a signal handler forked in the middle, and this is the child: again, in its own session
         self._count_unjoined()
 
     def _count_unjoined(self) -> None:
@@ -111,16 +117,23 @@ class Stream(_core.Stream):
         self.append(path, columns, parts, flags)
 
     def _wake(self) -> None:
-        if self.session is not None:
-            self.session.tree.wake()
+        self._afterwards(lambda session: session.tree.wake())
 
     def _half(self) -> None:
-        if self.session is not None and self.session.is_ours:
-            self.session.widen()
+        self._afterwards(Session.widen)
 
     def _look(self) -> None:
-        if self.session is not None and self.session.is_ours:
-            self.session.look()
+        self._afterwards(Session.look)
+
+    def _afterwards(self, action: Callable[[Session], None]) -> None:
+        """What follows a row. The row is in the lane already, and if a signal handler forks meanwhile, the child has no part in it."""
+        session = self.session
+        try:
+            if session is not None and session.is_ours:
+                action(session)
+        except Exception:
+            if session is not None and session.stamp == _core.stamp():
+                raise
 
     # ---- the session
 
