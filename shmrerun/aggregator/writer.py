@@ -157,7 +157,9 @@ class Writer:
         return log.append(chunk)
 
     def _cannot_encode(self, groups: list[int], taken: list[Taken], error: Exception) -> bool:
-        """Rows do not become a chunk. It may be want of memory, so try again; then one by one, and give up those that fail alone."""
+        """Rows do not become a chunk. Try again, later; then one by one, and give up those that fail alone, unless for want of memory."""
+        if isinstance(error, MemoryError):
+            return False
         for group in groups:
             self._failures[group] = self._failures.get(group, 0) + 1
         rows = sum(part.rows for part in taken)

@@ -225,7 +225,7 @@ def _log_slowly(
 def _log_warning(text: str) -> None:
     """Log a warning into the active recording, where the viewer shows it."""
     stream = active_stream()
-    if stream is not None:
+    if stream is not None and stream.refusal is None:
         from shmrerun.archetypes import TextLog
 
         log_row(stream, "__warnings", TextLog(text, level="WARN"), (), False, False)

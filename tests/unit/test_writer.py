@@ -1,0 +1,141 @@
+"""The writer over a real lane and a real file, without a process: what fails at any step is pending again, or counted."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from shmrerun import _core
+from shmrerun.aggregator.batcher import Batcher
+from shmrerun.aggregator.commit_log import CommitLog
+from shmrerun.aggregator.descriptors import Descriptors
+from shmrerun.aggregator.writer import Writer
+from shmrerun.model.archetype import make_class
+from shmrerun.shm import segments
+from shmrerun.shm.words import LANE_MAGIC, ROW_STATIC, SWITCH_ENABLED, HeadView, LaneView, SessionView, TreeView
+
+
+def memory(size):
+    fd = os.memfd_create("test")
+    os.ftruncate(fd, size)
+    segment = _core.Segment(fd, size)
+    os.close(fd)
+    return segment
+
+
+class Log(CommitLog):
+    """A log that fails on demand."""
+
+    error: Exception | None = None
+    poison: float | None = None  # a value that no chunk may hold
+
+    def append(self, chunk):
+        if self.error is not None:
+            raise self.error
+        if self.poison is not None and [self.poison] in chunk.batch.column(chunk.batch.num_columns - 1).to_pylist():
+            raise KeyError("no such row")
+        return super().append(chunk)
+
+
+class Rig:
+    """One producer's lane, one writer, one log; in place of a session, a feed and lanes."""
+
+    def __init__(self, path):
+        tree, self.words = TreeView(memory(TreeView.size)), SessionView(memory(SessionView.size))
+        tree.budget_limit = 1 << 30
+        self.words.switches = SWITCH_ENABLED
+        HeadView(self.words.segment).uid = os.geteuid()
+        self.name = f"shmrerun-test{os.urandom(4).hex()}.0.0."
+        self.lane = _core.Lane(tree.segment, self.words.segment, 99, 0, 1, self.name, 1 << 16, 4096)
+        self.hopper = _core.Hopper()
+        self.log = Log(os.open(path, os.O_RDWR | os.O_CREAT), str(path), ("app", "rec"), Descriptors(100))
+        self.writer = Writer(self, self.hopper, Batcher(0, 1 << 20, 1 << 62, patient=False), self, 8192)
+        self.said = []
+        self.attached = False
+
+    def say(self, text):
+        self.said.append(text)
+
+    def size(self):
+        return self.log.size
+
+    def failed(self, error):
+        self.said.append(str(error))
+
+    def worked(self):
+        return
+
+    def put_aside(self, reader):
+        raise AssertionError(reader)
+
+    def refuse_broken(self):
+        return
+
+    def row(self, value):
+        columns, parts = make_class("Scalars")(value)._row()
+        columns.id = columns.id or _core.columns(columns.definition)
+        assert self.lane.append(_core.path(b"/rows"), columns.id, parts, ROW_STATIC)[0] <= 2
+
+    def flush(self):
+        if not self.attached:
+            self.hopper.add_reader(segments.attach(self.name + "0", LANE_MAGIC, LaneView.least))
+            self.attached = True
+        self.writer.drain(self)
+        return self.writer.flush(0, everything=True, asked=True)
+
+    @property
+    def pending(self):
+        return sum(rows for _, rows, _ in self.hopper.pending())
+
+
+@pytest.fixture
+def rig(tmp_path):
+    made = Rig(tmp_path / "log.rrd")
+    yield made
+    made.log.close()
+    made.lane.close()
+    segments.unlink(made.name + "0")
+
+
+@pytest.mark.parametrize("error", [MemoryError(), KeyError("x"), TypeError("x"), OSError(28, "full"), ArithmeticError(), RuntimeError()])
+def test_rows_are_pending_again_after_any_exception(rig, error):
+    """Whatever type of exception a chunk meets, its rows are tried again, and all of them written once it passes."""
+    for value in range(10):
+        rig.row(value)
+    rig.log.error = error
+    for _ in range(3):
+        assert not rig.flush()
+        assert rig.pending == 10
+    rig.log.error = None
+    while rig.pending:
+        rig.flush()
+    assert rig.writer.rows == 10
+    assert rig.words.dropped == 0
+
+
+def test_only_the_row_that_cannot_be_encoded_is_lost(rig):
+    """One row that becomes no chunk costs itself alone, and is counted and said."""
+    for value in range(10):
+        rig.row(value)
+    rig.log.poison = 4.0
+    for _ in range(30):
+        rig.flush()
+    assert (rig.pending, rig.writer.rows, rig.words.dropped, rig.words.failures) == (0, 9, 1, 1)
+    assert any("cannot be encoded" in text for text in rig.said)
+    rig.row(11)
+    rig.flush()
+    assert rig.writer.rows == 10
+
+
+def test_want_of_memory_loses_nothing(rig):
+    """MemoryError never gives rows up, however often it comes."""
+    for value in range(5):
+        rig.row(value)
+    rig.log.error = MemoryError()
+    for _ in range(50):
+        assert not rig.flush()
+    rig.log.error = None
+    while rig.pending:
+        rig.flush()
+    assert (rig.writer.rows, rig.words.dropped) == (5, 0)
