@@ -9,14 +9,14 @@ from typing import IO, Any, ClassVar, Self, TypeAlias
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from shmrerun import components, encodings
+from shmrerun.model.archetype import Archetype as Archetype
 from shmrerun.model.batches import (
     ComponentBatchLike,
     ComponentColumnList,
     ComponentDescriptor,
     FieldBatch,
 )
-from shmrerun.model.archetype import Archetype as Archetype
-from shmrerun.model.convert.rules import Box2DFormat as Box2DFormat
+from shmrerun.model.convert.arguments import Box2DFormat as Box2DFormat
 
 __all__ = [
     "AnnotationContext",

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shmrerun.model.batches import FieldBatch
+from shmrerun.model.convert.finder import columns_of, converter
+from shmrerun.model.convert.structs import pair_of
+from shmrerun.model.values import generic
 from shmrerun.model.values.base import Value
+from shmrerun.model.values.media import Rgba32
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,8 +24,6 @@ class AnnotationInfo(Value):
     _converter = "annotation_info"
 
     def __init__(self, id: Any, label: str | None = None, color: Any = None) -> None:  # noqa: A002  Rerun's name
-        from shmrerun.model.values.media import Rgba32
-
         self.id = int(id)
         self.label = None if label is None else str(label)
         self.color = None if color is None else Rgba32(color)
@@ -78,9 +81,7 @@ class ClassDescription(Value):
 
     def as_component_batches(self) -> Any:
         """Return the batches of an annotation context with this class alone."""
-        from shmrerun.archetypes import AnnotationContext
-
-        return AnnotationContext(self).as_component_batches()
+        return [FieldBatch(columns_of("AnnotationContext")[0], converter("annotations").convert(self)).described()]
 
 
 class ClassDescriptionMapElem(Value):
@@ -131,10 +132,8 @@ class KeyValuePairs:
     __slots__ = ()
 
     def __init__(self, pairs: Any) -> None:
-        from shmrerun.model.convert.structs import pair_of
-
         items = pairs.items() if isinstance(pairs, dict) else pairs
-        super().__init__([pair_of(item) for item in items])  # type: ignore[call-arg]
+        super().__init__([Utf8Pair(*pair_of(item)) for item in items])  # type: ignore[call-arg]
 
 
 class TensorDimensionIndexSelection(Value):
@@ -181,10 +180,9 @@ class Range2D(Value):
     _converter = "range2"
 
     def __init__(self, x_range: Any, y_range: Any) -> None:
-        from shmrerun.encodings import Range1D
-
-        self.x_range = x_range if isinstance(x_range, Range1D) else Range1D(x_range)
-        self.y_range = y_range if isinstance(y_range, Range1D) else Range1D(y_range)
+        kind = generic.encoding("Range1D")
+        self.x_range = x_range if isinstance(x_range, kind) else kind(x_range)
+        self.y_range = y_range if isinstance(y_range, kind) else kind(y_range)
 
 
 class ClearIsRecursive:

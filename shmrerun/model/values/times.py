@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shmrerun.model.convert.arguments import video_nanos
+from shmrerun.model.convert.buffers import as_numpy
 from shmrerun.model.values.base import Value
 
 if TYPE_CHECKING:
@@ -143,33 +145,26 @@ class VideoTimestamp:
     __slots__ = ()
 
     def __init__(self, *, nanoseconds: int | None = None, seconds: float | None = None) -> None:
-        if seconds is not None and nanoseconds is not None:
-            raise ValueError("Cannot specify both `seconds` and `nanoseconds`.")
-        if seconds is None and nanoseconds is None:
-            raise ValueError("Either `seconds` or `nanoseconds` must be specified.")
-        super().__init__(int(seconds * 1e9 + 0.5) if seconds is not None else nanoseconds)  # type: ignore[call-arg]
+        super().__init__(video_nanos(seconds, nanoseconds))  # type: ignore[call-arg]
 
-    @staticmethod
-    def seconds(seconds: ArrayLike) -> Any:
+    @classmethod
+    def seconds(cls: Any, seconds: ArrayLike) -> Any:
         """Return a batch of times given in seconds, cut to nanoseconds."""
-        return _several(seconds, 1e9)
+        return _several(cls, seconds, 1e9)
 
-    @staticmethod
-    def milliseconds(milliseconds: ArrayLike) -> Any:
+    @classmethod
+    def milliseconds(cls: Any, milliseconds: ArrayLike) -> Any:
         """Return a batch of times given in milliseconds, cut to nanoseconds."""
-        return _several(milliseconds, 1e6)
+        return _several(cls, milliseconds, 1e6)
 
-    @staticmethod
-    def nanoseconds(nanoseconds: ArrayLike) -> Any:
+    @classmethod
+    def nanoseconds(cls: Any, nanoseconds: ArrayLike) -> Any:
         """Return a batch of times given in nanoseconds, fractions cut off."""
-        return _several(nanoseconds, 1)
+        return _several(cls, nanoseconds, 1)
 
 
-def _several(times: Any, nanos: float) -> Any:
+def _several(cls: Any, times: Any, nanos: float) -> Any:
     """Return a batch of video times, one for each number; a single number is one time."""
     import numpy as np
 
-    from shmrerun.components import batch_class
-    from shmrerun.model.convert.buffers import as_numpy
-
-    return batch_class("VideoTimestamp")((as_numpy(times) * nanos).reshape(-1).astype(np.int64))
+    return cls._BATCH_TYPE((as_numpy(times) * nanos).reshape(-1).astype(np.int64))
