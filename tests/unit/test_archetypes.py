@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shmrerun import archetypes, components, encodings, errors
-from shmrerun.model import any_values, batches
+from shmrerun.model import any_values, batches, time_columns
 from shmrerun.model.arrow_types import parts_to_array
 from shmrerun.model.convert import finder
 from shmrerun.model.parts import ColumnSet
@@ -39,7 +39,7 @@ class Namespace:
     encodings = encodings
 
     def __getattr__(self, name):
-        for module in (archetypes, components, batches, any_values):
+        for module in (archetypes, components, batches, any_values, time_columns):
             found = getattr(module, name, None)
             if found is not None:
                 return found
