@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from shmrerun import errors
+from shmrerun.model import docs
 from shmrerun.model.batches import ComponentColumn, ComponentColumnList, FieldBatch, OwnRow, describe
 from shmrerun.model.convert import buffers, finder
 from shmrerun.model.parts import Column, ColumnSet
@@ -205,7 +206,6 @@ def _make_class(name: str) -> type[Archetype]:
     functions = _compile(name, spec)
     body: dict[str, Any] = {
         "__slots__": tuple(f"_{at}" for at in range(len(columns))),
-        "__doc__": f"{spec.doc}\n\nFields: {', '.join(field.name for field in spec.fields)}.",
         "__module__": "shmrerun.archetypes",
         "NAME": f"rerun.archetypes.{name}",
         "_fields": tuple(field.name for field in spec.fields),
@@ -219,7 +219,9 @@ def _make_class(name: str) -> type[Archetype]:
     for at, (field, column) in enumerate(zip(spec.fields, columns, strict=True)):
         body[field.name] = _field_property(at, column)
         body[f"descriptor_{field.name}"] = staticmethod(_descriptor_of(field, column))
-    body["__init__"] = _imported(spec.init) if spec.init else functions["__init__"]
+    constructor = body["__init__"] = _imported(spec.init) if spec.init else functions["__init__"]
+    body["__doc__"] = docs.archetype(name, constructor.__doc__)
+    constructor.__doc__ = constructor.__doc__ or body["__doc__"]
     for extra in spec.extras:
         where, _, alias = extra.partition(" as ")
         body[alias or where.partition(":")[2]] = _imported(where)

@@ -40,9 +40,9 @@ def image(
 
     Parameters
     ----------
-    image : array-like, optional
-        Shape (height, width) or (height, width, channels), leading and trailing dimensions of size 1 dropped; uint8 to
-        float64. Elements that lie in C order are not copied: leave them alone until the image is logged.
+    image : array-like of shape (height, width) or (height, width, channels), uint8 to float64, optional
+        The pixels. Dimensions of size 1 around them are dropped. Elements that lie in C order are not copied: leave them alone
+        until the image is logged.
     color_model : ColorModel or str, optional
         Default by the number of channels: 1 is L, 3 is RGB, 4 is RGBA.
     pixel_format : PixelFormat or str, optional
@@ -124,8 +124,8 @@ def depth_image(
 
     Parameters
     ----------
-    image : array-like
-        Shape (height, width), dimensions of size 1 around it dropped; uint8 to float64. Not copied if in C order.
+    image : array-like of shape (height, width), uint8 to float64
+        Depth of each pixel. Dimensions of size 1 around it are dropped; elements in C order are not copied.
     meter : float, optional
         Number of units in one metre.
     colormap : Colormap or str, optional
@@ -156,8 +156,8 @@ def segmentation_image(self: Any, image: Any, *, opacity: Any = None, draw_order
 
     Parameters
     ----------
-    image : array-like
-        Shape (height, width), dimensions of size 1 around it dropped. Not copied if in C order.
+    image : array-like of shape (height, width), uint8 to float64
+        Class id of each pixel. Dimensions of size 1 around it are dropped; elements in C order are not copied.
     opacity, draw_order : float, optional
         Single values, float32.
 

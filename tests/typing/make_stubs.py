@@ -11,7 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from shmrerun import components, encodings
+from shmrerun import archetypes, components, encodings
 from shmrerun.model.tables.archetypes import ARCHETYPES
 from shmrerun.model.tables.components import COMPONENTS, ENCODED_ENUMS, ENCODINGS, ENUMS
 from shmrerun.model.tables.constants import VIEW_CONSTANTS
@@ -104,6 +104,14 @@ def _wrapped(head: str, parameters: list[str], result: str) -> list[str]:
     return [f"    def {head}(", *(f"        {parameter}," for parameter in parameters), f"    ) -> {result}: ..."]
 
 
+def _doc(cls: type) -> list[str]:
+    """Lines of a class's docstring."""
+    first, *rest = (cls.__doc__ or "").rstrip().splitlines()
+    if not rest:
+        return [f'    """{first}"""']
+    return [f'    """{first}', *(f"    {line}".rstrip() for line in rest), '    """']
+
+
 def _type_of(converter: str) -> str:
     """Return the alias of what a field of this converter takes."""
     if converter.startswith("enum:"):
@@ -132,8 +140,6 @@ def _constructor(name: str, row: ArchetypeSpec) -> list[str]:
     fields = {field.name: _type_of(field.converter) for field in row.fields}
     words = ["self"]
     if row.init:
-        from shmrerun import archetypes
-
         found = list(inspect.signature(getattr(archetypes, name).__init__).parameters.values())[1:]
         shown = [(item.name, item.default is item.empty, item.kind is item.KEYWORD_ONLY) for item in found]
     else:
@@ -147,7 +153,7 @@ def _constructor(name: str, row: ArchetypeSpec) -> list[str]:
 
 
 def _archetype(name: str, row: ArchetypeSpec) -> list[str]:
-    lines = [f"class {name}(Archetype):"]
+    lines = [f"class {name}(Archetype):", *_doc(getattr(archetypes, name))]
     if row.finish:
         lines += [f"    {constant}: ClassVar[components.ViewCoordinates]" for constant in VIEW_CONSTANTS]
     lines += _constructor(name, row)
@@ -169,7 +175,7 @@ def _archetype(name: str, row: ArchetypeSpec) -> list[str]:
 def archetypes_stub() -> str:
     """Return the stub of :mod:`shmrerun.archetypes`."""
     names = [*ARCHETYPES, "Archetype", "Box2DFormat"]
-    return _FIRST.format("A002") + "\n".join(
+    return _FIRST.format("A002, D204, E501") + "\n".join(
         [
             "from builtins import bytes as _bytes",
             "from collections.abc import Mapping, Sequence",
@@ -212,7 +218,8 @@ def _value_class(name: str, bases: Iterable[str], converter: str, field: str) ->
         body = [f"    def __init__(self, {field}: {kind or 'ArrayLike'}) -> None: ..."]
         result = {"FloatValue": "float", "IntValue": "int", "BoolValue": "bool"}.get(base.__name__, "Any")
         body += ["    @property", f"    def {field}(self) -> {'NDArray[Any]' if base is VectorValue else result}: ..."]
-    return [f"class {name}({', '.join(bases)}):", *body, ""]
+    module = components if "Component" in bases else encodings
+    return [f"class {name}({', '.join(bases)}):", *_doc(getattr(module, name)), *body, ""]
 
 
 def _likes(name: str, converter: str) -> list[str]:
@@ -255,7 +262,8 @@ def encodings_stub() -> str:
             lines += ["from shmrerun.model.values.enums import EnumBase"]
     lines += [""]
     for name in ENCODED_ENUMS:
-        lines += [f"class {name}(EnumBase):", *(f"    {member} = {value}" for member, value in ENUMS[name].items()), ""]
+        members = [f"    {member} = {value}" for member, value in ENUMS[name].items()]
+        lines += [f"class {name}(EnumBase):", *_doc(getattr(encodings, name)), *members, ""]
     for name, (converter, field) in ENCODINGS.items():
         if field and name not in written:
             lines += _value_class(name, [generic_base(converter).__name__], converter, field)
@@ -263,8 +271,8 @@ def encodings_stub() -> str:
         lines += [f"class {name}Batch(ComponentBatch): ..."]
     for name in sorted(names):
         lines += _likes(name, ENCODINGS[name][0] if name in ENCODINGS else f"enum:{name}")
-    listed = sorted(encodings.__all__)
-    return _FIRST.format("A002, E501, PYI052") + "\n".join([*lines, "", "__all__ = [", *(f'    "{name}",' for name in listed), "]"]) + "\n"
+    lines += ["", "__all__ = [", *(f'    "{name}",' for name in sorted(encodings.__all__)), "]"]
+    return _FIRST.format("A002, D204, E501, PYI052") + "\n".join(lines) + "\n"
 
 
 def components_stub() -> str:
@@ -286,20 +294,19 @@ def components_stub() -> str:
     ]
     for name, (encoding, converter) in sorted(COMPONENTS.items()):
         if converter.startswith("enum:"):
-            lines += [f"class {name}(EnumBase):", *(f"    {key} = {value}" for key, value in ENUMS[name].items()), ""]
+            members = [f"    {member} = {value}" for member, value in ENUMS[name].items()]
+            lines += [f"class {name}(EnumBase):", *_doc(getattr(components, name)), *members, ""]
             continue
         mixin = factory._MIXINS.get(name, "").replace(":", ".")
         bases = [*([mixin] if mixin else []), f"encodings.{encoding}" if encoding else "AnyValue", "Component"]
         body = [f"    {constant}: ClassVar[{name}]" for constant in _constants(name)]
         if encoding is None and not mixin:
             lines += _value_class(name, bases, converter, factory._ONLY_FIELDS[name])
-        elif body:
-            lines += [f"class {name}({', '.join(bases)}):", *body, ""]
         else:
-            lines += [f"class {name}({', '.join(bases)}): ..."]
+            lines += [f"class {name}({', '.join(bases)}):", *_doc(getattr(components, name)), *body, ""]
     lines += [f"class {name}Batch(ComponentBatch): ..." for name in sorted(COMPONENTS)]
     lines += [line for name in sorted(factory.OWN_LIKES) for line in _likes(name, COMPONENTS[name][1])]
-    return _FIRST.format("E501, F401, I001, PYI052") + "\n".join(lines) + "\n"
+    return _FIRST.format("D204, E501, F401, I001, PYI052") + "\n".join(lines) + "\n"
 
 
 def _constants(name: str) -> list[str]:

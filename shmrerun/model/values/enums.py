@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from shmrerun.model import docs
 from shmrerun.model.convert.enums import code_of
 from shmrerun.model.convert.finder import converter
 from shmrerun.model.tables.components import ENCODED_ENUMS, ENUMS, arrow_of
@@ -54,6 +55,7 @@ def enum_class(name: str) -> type[EnumBase]:
     if found is None:
         module = f"shmrerun.{'encodings' if name in ENCODED_ENUMS else 'components'}"
         made: Any = EnumBase(name, ENUMS[name], module=module)  # type: ignore[call-arg]
+        made.__doc__ = docs.enum(name)
         found = _made.setdefault(name, made)  # two threads: both get the first one
         quick = converter(f"enum:{name}").quick
         quick[found] = {member: quick[int](member.value) for member in found}.__getitem__

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shmrerun.model import docs
 from shmrerun.model.batches import ComponentBatchMixin
 from shmrerun.model.convert.finder import converter as find_converter
 from shmrerun.model.parts import Column
@@ -110,7 +111,7 @@ def component_class(name: str) -> Any:
             body = {
                 "__slots__": (),
                 "__module__": "shmrerun.components",
-                "__doc__": (mixins or (base,))[0].__doc__,
+                "__doc__": docs.component(name, (*mixins, base)),
                 "_BATCH_TYPE": Lazy(lambda _: batch_class(name)),
             }
             found = type(name, (*mixins, base, Component), body)
@@ -134,7 +135,7 @@ def batch_class(name: str, *, encoding: bool = False) -> Any:
         body = {
             "__slots__": (),
             "__module__": "shmrerun.encodings" if encoding else "shmrerun.components",
-            "__doc__": f"Several values of {name}.",
+            "__doc__": docs.batch(name, converter),
             "_own_column": Column(full or name, None, full, arrow_of(converter)),
             "_own_converter": converter,
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shmrerun.model import docs
 from shmrerun.model.tables.components import ENCODINGS
 from shmrerun.model.values.base import (
     TYPECODES,
@@ -55,7 +56,7 @@ def one_field_class(name: str, converter: str, field: str) -> type[Any]:
     body: dict[str, Any] = {
         "__slots__": (),
         "__module__": "shmrerun.encodings",
-        "__doc__": f"One value of the encoding {name}; field ``{field}``.",
+        "__doc__": docs.encoding(name, converter, field),
         "_fields": (field,),
         "_converter": converter,
     }

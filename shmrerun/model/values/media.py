@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 
 class Rgba32(Value):
-    """A colour: ``rgba`` is 0xRRGGBBAA, made of an int or of 3 or 4 numbers as a colour field takes them."""
+    """A colour.
+
+    Parameters
+    ----------
+    rgba : int 0xRRGGBBAA, or array-like of shape (3,) or (4,), uint8 or float of 0 to 1
+        Red, green, blue and alpha.
+    """
 
     __slots__ = ("rgba",)
     _fields = ("rgba",)
@@ -38,7 +44,7 @@ class Rgba32(Value):
 
 
 class Color:
-    """A colour: ``rgba`` is 0xRRGGBBAA, made of an int or of 3 or 4 numbers as a colour field takes them."""
+    """Adds a colour that depends on a text."""
 
     __slots__ = ()
 
@@ -94,7 +100,7 @@ class TensorData(Value):
     ----------
     shape : sequence of int, optional
         Only with ``buffer``, or equal to the array's.
-    buffer : array-like, optional
+    buffer : array-like, uint8 to float64, optional
         The elements in C order.
     array : array-like, optional
         The elements with their shape; dtype uint8-64, int8-64 or float16-64.
@@ -140,7 +146,13 @@ class TensorData(Value):
 
 
 class TensorBuffer(Value):
-    """The elements of a tensor, flat."""
+    """The elements of a tensor, flat.
+
+    Parameters
+    ----------
+    inner : array-like of shape (n,), uint8 to float64
+        The elements in C order.
+    """
 
     __slots__ = ("inner",)
     _fields = ("inner",)

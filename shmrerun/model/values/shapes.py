@@ -63,7 +63,8 @@ class Quaternion(VectorValue):
 
     Parameters
     ----------
-    xyzw : array-like of shape (4,)
+    xyzw : array-like of shape (4,), float32
+        The numbers.
     """
 
     __slots__ = ()
@@ -174,7 +175,15 @@ class _Matrix(VectorValue):
 
 
 class Mat3x3(_Matrix):
-    """A square matrix."""
+    """A square matrix.
+
+    Parameters
+    ----------
+    rows : array-like of shape (3, 3) or (9,), float32, optional
+        The matrix row after row, as one writes it.
+    columns : array-like of shape (3, 3) or (9,), float32, optional
+        The same column after column; wins over ``rows``.
+    """
 
     __slots__ = ()
     _converter = "mat3"
@@ -182,7 +191,15 @@ class Mat3x3(_Matrix):
 
 
 class Mat4x4(_Matrix):
-    """A square matrix."""
+    """A square matrix.
+
+    Parameters
+    ----------
+    rows : array-like of shape (4, 4) or (16,), float32, optional
+        The matrix row after row, as one writes it.
+    columns : array-like of shape (4, 4) or (16,), float32, optional
+        The same column after column; wins over ``rows``.
+    """
 
     __slots__ = ()
     _converter = "mat4"
@@ -251,7 +268,13 @@ class Radius:
 
 
 class Scale3D:
-    """A scale: three factors, or one for all axes; default 1."""
+    """A scale along three axes.
+
+    Parameters
+    ----------
+    uniform_or_per_axis : float, or array-like of shape (3,), float32, optional
+        One factor for all axes, or each; default 1.
+    """
 
     __slots__ = ()
 
@@ -265,7 +288,13 @@ class Scale3D:
 
 
 class ViewCoordinates(Value):
-    """Directions of the x, y and z axis: three ``ViewDir`` members, codes or names; or a constant such as ``RDF``."""
+    """Directions of the x, y and z axis; constants such as ``RDF`` are values of it.
+
+    Parameters
+    ----------
+    coordinates : sequence of three ViewDir, int (uint8) or str
+        The directions.
+    """
 
     __slots__ = ("coordinates",)
     _fields = ("coordinates",)

@@ -46,7 +46,15 @@ class TimeInt(Value):
 
 
 class TimeRangeBoundary(Value):
-    """One end of a time range; made by :meth:`cursor_relative`, :meth:`absolute` or :meth:`infinite`."""
+    """One end of a time range; made by :meth:`cursor_relative`, :meth:`absolute` or :meth:`infinite`.
+
+    Parameters
+    ----------
+    inner : TimeInt or None
+        The time or the distance.
+    kind : str, optional
+        ``cursor_relative``, ``absolute`` or ``infinite``.
+    """
 
     __slots__ = ("inner", "kind")
     _fields = ("inner", "kind")
@@ -83,7 +91,13 @@ def _time(time: Any, seq: int | None, seconds: float | None, nanos: int | None) 
 
 
 class TimeRange(Value):
-    """A range of times, both ends included."""
+    """A range of times, both ends included.
+
+    Parameters
+    ----------
+    start, end : TimeRangeBoundary
+        The ends.
+    """
 
     __slots__ = ("end", "start")
     _fields = ("start", "end")
@@ -95,7 +109,17 @@ class TimeRange(Value):
 
 
 class VisibleTimeRange(Value):
-    """The range of a timeline that is shown; given whole, or as ``start`` and ``end`` (default: infinite)."""
+    """The range of a timeline that is shown.
+
+    Parameters
+    ----------
+    timeline : str
+        Its name.
+    range : TimeRange, optional
+        The range as a whole.
+    start, end : TimeRangeBoundary, optional
+        Its ends instead; infinite where they are not given.
+    """
 
     __slots__ = ("range", "timeline")
     _fields = ("timeline", "range")
@@ -117,7 +141,13 @@ class VisibleTimeRange(Value):
 
 
 class AbsoluteTimeRange(Value):
-    """A range of times without a cursor; nanoseconds or sequence numbers."""
+    """A range of times without a cursor.
+
+    Parameters
+    ----------
+    min, max : int or TimeInt, int64
+        Nanoseconds or sequence numbers, both included.
+    """
 
     __slots__ = ("max", "min")
     _fields = ("min", "max")
@@ -133,8 +163,10 @@ class VideoTimestamp:
 
     Parameters
     ----------
-    nanoseconds : int, optional
+    nanoseconds : int, int64, optional
+        The time in nanoseconds.
     seconds : float, optional
+        The time in seconds, rounded to nanoseconds.
 
     Raises
     ------
