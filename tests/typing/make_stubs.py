@@ -175,7 +175,7 @@ def _archetype(name: str, row: ArchetypeSpec) -> list[str]:
 def archetypes_stub() -> str:
     """Return the stub of :mod:`shmrerun.archetypes`."""
     names = [*ARCHETYPES, "Archetype", "Box2DFormat"]
-    return _FIRST.format("A002, D204, E501") + "\n".join(
+    return _FIRST.format("A002, D204") + "\n".join(
         [
             "from builtins import bytes as _bytes",
             "from collections.abc import Mapping, Sequence",
