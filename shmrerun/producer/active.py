@@ -175,18 +175,27 @@ def _followed(me: Process) -> Stream | None:
 # ---- what the extension calls
 
 
-def _log_slowly(
+def _arguments(
     entity_path: Any,
     entity: Any,
     *extra: Any,
     static: bool = False,
     recording: RecordingStream | None = None,
     strict: bool | None = None,
-) -> None:
-    """``log`` where the extension's hot path does not apply; its parameters are those of ``shmrerun.log``."""
-    stream = active_stream(recording)
+) -> tuple[Stream | None, Any, Any, tuple[Any, ...], bool, bool | None]:
+    """What a call of ``log`` was given, and the stream that it goes to."""
+    return active_stream(recording), entity_path, entity, extra, static, strict
+
+
+def _log_slowly(*given: Any, **named: Any) -> None:
+    """``log`` where the extension's hot path does not apply. Wrong arguments are a warning unless strict, as any other error is."""
+    try:
+        stream, *row = _arguments(*given, **named)
+    except Exception as error:
+        errors.report("log", error, named.get("strict"))
+        return
     if stream is not None:
-        log_row(stream, entity_path, entity, extra, static, strict)
+        log_row(stream, *row)
 
 
 def _log_warning(text: str) -> None:
@@ -205,5 +214,5 @@ def _log_failed(error: Exception, strict: bool | None) -> None:
     errors.report("log", error, strict)
 
 
-_log_slowly.__name__ = _log_slowly.__qualname__ = "log"
+_arguments.__name__ = _arguments.__qualname__ = "log"  # its errors name the function that was called
 _core.use(None, False, 0, _log_slowly, active_stream, times.convert, _log_failed)

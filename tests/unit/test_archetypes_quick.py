@@ -91,3 +91,21 @@ def test_several_axis_angles():
     assert both[6] == each[0][6] + each[1][6]
     assert both[-1] == each[0][-1] + each[1][-1]
     assert both[:6] == [2, None, 2, None, 6, None]
+
+
+def test_tracebacks_show_the_compiled_source():
+    """An error inside a compiled constructor is shown with its line of source, though no file has it."""
+    import traceback
+
+    import shmrerun
+    from shmrerun import errors
+
+    errors.set_strict_mode(True)
+    try:
+        shmrerun.Points3D([[1, 2]])
+    except ValueError as error:
+        shown = "".join(traceback.format_exception(error))
+    finally:
+        errors.set_strict_mode(False)
+    assert "shmrerun archetype Points3D" in shown
+    assert "self._0 = " in shown
