@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _COARSE = ("Y", "M", "W", "D", "h", "m", "s", "ms", "us")  # NumPy's units that nanoseconds may not hold
+_NO_TIME = -(2**63)  # NaT
 _SECONDS = 9_223_372_036  # the last second whose nanoseconds 64 bits hold
 
 
@@ -81,14 +82,17 @@ class TimeColumn:
         return self._timeline
 
     def as_arrow_array(self) -> pa.Array:
-        """Return the times: int64, duration[ns] or timestamp[ns]."""
+        """Return the times: int64, duration[ns] or timestamp[ns]; NaT is null."""
+        import numpy as np
         import pyarrow as pa
 
         if isinstance(self._values, pa.Array):
             return self._values
         from shmrerun.model.arrow_types import parse_type
 
-        return pa.array(self._values, pa.int64()).view(parse_type(self._kind))
+        values = np.asarray(self._values, np.int64)
+        missing = values == _NO_TIME
+        return pa.array(values, pa.int64(), mask=missing if missing.any() else None).view(parse_type(self._kind))
 
 
 def _nanos(values: Iterable[Any], letter: str) -> Any:

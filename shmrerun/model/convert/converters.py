@@ -142,7 +142,12 @@ def _time_int(value: Any) -> int:
     np = sys.modules.get("numpy")
     if np is not None and isinstance(value, np.datetime64 | np.timedelta64):
         return int(value.astype(np.int64))
-    return int(getattr(value, "value", value))
+    number = getattr(value, "value", None)
+    if number is None:
+        return int(value)
+    if value != value:  # noqa: PLR0124  pandas.NaT
+        raise TypeError(f"a time must be a number, a TimeInt or a NumPy time, not {type(value).__name__!r}")
+    return int(number)
 
 
 def _int64s(values: Sequence[int]) -> bytes:
