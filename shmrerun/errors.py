@@ -15,33 +15,22 @@
     Warning
     └── RerunWarning             a logging call failed and strict mode is off
 
-Logging never stops the user's program unless *strict mode* is on: an error inside a guarded call then propagates, else
-it becomes a :class:`RerunWarning` at the caller's line. Strict mode is a flag of the process (:func:`set_strict_mode`,
-environment variable ``RERUN_STRICT``) that a guard can override for the calling thread and the length of one call.
-
-Two ways to guard, alike in what they do:
-
-* ``except Exception as error: errors.report("log", error, strict)`` in hot paths, free when nothing fails;
-* ``with guard("log", strict):`` or ``@guard("log")``, which also hold back the warnings of guards inside until the
-  outermost one exits.
+Logging never stops the user's program unless *strict mode* is on: ``except Exception as error: report("log", error,
+strict)`` then lets the error propagate, else makes it a :class:`RerunWarning` at the caller's line. Strict mode is a flag
+of the process (:func:`set_strict_mode`, environment variable ``RERUN_STRICT``); a call's own ``strict`` wins over it.
 """
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import os
 import sys
 import threading
 import warnings
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType, TracebackType
-    from typing import Any, Self, TypeVar
-
-    _Function = TypeVar("_Function", bound=Callable[..., Any])
+    from types import FrameType
 
 
 class ShmrerunError(RuntimeError):
@@ -85,22 +74,9 @@ on_warning: Callable[[str], None] | None = None
 
 
 class _Thread(threading.local):
-    """What a thread knows: its override of strict mode, how deep in guards it is, and the warnings held back."""
+    """What a thread knows: whether it is inside ``on_warning``, where strict mode is off."""
 
-    strict: bool | None = None
-    depth: int = 0
-    hooked: bool = False  # inside on_warning
-    queue: list[_Queued]
-    saved: list[bool | None]  # overrides to go back to, one for each guard entered
-
-    def __init__(self) -> None:
-        self.queue = []
-        self.saved = []
-
-
-class _Queued(NamedTuple):
-    text: str
-    category: type[Warning]
+    hooked: bool = False
 
 
 _thread = _Thread()
@@ -144,9 +120,8 @@ _strict = _read_environment()
 
 
 def strict_mode() -> bool:
-    """Tell whether errors of logging calls propagate in the calling thread (its override, else the process's flag)."""
-    override = _thread.strict
-    return _strict if override is None else override
+    """Tell whether errors of logging calls propagate."""
+    return _strict and not _thread.hooked
 
 
 def set_strict_mode(mode: bool) -> None:
@@ -185,7 +160,7 @@ def warn(message: str, error: type[Exception] = ValueError, strict: bool | None 
 
 
 def _issue(text: str, category: type[Warning]) -> None:
-    """Hand a warning to the hook, then emit it or, inside a guard, hold it back."""
+    """Hand a warning to the hook, then emit it."""
     thread = _thread
     if thread.hooked:  # the hook's own trouble is told, never logged or raised
         say_once(("on_warning", text), text)
@@ -193,19 +168,13 @@ def _issue(text: str, category: type[Warning]) -> None:
     hook = on_warning
     if hook is not None:
         thread.hooked = True
-        saved = thread.strict
-        thread.strict = False
         try:
             hook(f"{text}\n{_stack_lines()}")
         except Exception as error:
             say_once("on_warning", f"a warning could not be logged: {type(error).__name__}: {error}")
         finally:
-            thread.strict = saved
             thread.hooked = False
-    if thread.depth:
-        thread.queue.append(_Queued(text, category))
-    else:
-        _emit(text, category)
+    _emit(text, category)
 
 
 def _is_ours(frame: FrameType) -> bool:
@@ -233,103 +202,3 @@ def _stack_lines() -> str:
             lines.append(f'File "{code.co_filename}", line {frame.f_lineno}, in {code.co_name}')
         frame = frame.f_back
     return "\n".join(lines)
-
-
-def _flush_queue() -> None:
-    """Emit what was held back; if the warnings filter raises, the rest is tried, then the first error propagates."""
-    queue, _thread.queue = _thread.queue, []
-    failure: Warning | None = None
-    for item in queue:
-        try:
-            _emit(item.text, item.category)
-        except Warning as raised:
-            failure = failure or raised
-    if failure is not None:
-        raise failure
-
-
-class guard:  # noqa: N801  used like a function, as contextlib's managers are
-    """Catch the errors of a block or function and turn them into warnings, unless strict.
-
-    Parameters
-    ----------
-    context : str
-        What the warning's text begins with; the name of the function or class.
-    strict : bool, optional
-        Override of strict mode for the calling thread while the guard is entered, guards inside included. As a
-        decorator, a ``strict=`` keyword argument of the call wins over it (the function gets it too).
-
-    Notes
-    -----
-    A guarded function that fails returns None. Warnings raised inside nested guards are emitted when the outermost one
-    exits, at the caller's line. One guard object may be entered again while it is entered, and by several threads.
-    ``KeyboardInterrupt`` and ``SystemExit`` always propagate.
-
-    Examples
-    --------
-    >>> import warnings
-    >>> with warnings.catch_warnings(record=True) as caught:
-    ...     warnings.simplefilter("always")
-    ...     with guard("example"):
-    ...         raise ValueError("no such thing")
-    >>> str(caught[0].message)
-    'example: ValueError(no such thing)'
-    """
-
-    __slots__ = ("context", "strict")
-
-    def __init__(self, context: str, strict: bool | None = None) -> None:
-        self.context = context
-        self.strict = strict
-
-    def __enter__(self) -> Self:
-        self._enter(self.strict)
-        return self
-
-    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
-        return self._exit(error)
-
-    @staticmethod
-    def _enter(strict: bool | None) -> None:
-        thread = _thread
-        thread.saved.append(thread.strict)
-        if strict is not None:
-            thread.strict = strict
-        thread.depth += 1
-
-    def _exit(self, error: BaseException | None) -> bool:
-        """Undo :meth:`_enter`, deal with ``error``, and tell whether it is dealt with."""
-        thread = _thread
-        strict = strict_mode()
-        thread.strict = thread.saved.pop()
-        swallow = isinstance(error, Exception) and not strict
-        try:
-            if swallow:
-                _issue(f"{self.context}: {type(error).__name__}({error})", RerunWarning)
-        finally:
-            thread.depth -= 1
-        if not thread.depth and thread.queue:
-            if error is not None and not swallow:  # the error matters more than a warning that a filter made one
-                with contextlib.suppress(Warning):
-                    _flush_queue()
-            else:
-                _flush_queue()
-        return swallow
-
-    def __call__(self, function: _Function) -> _Function:
-        """Make ``function`` guarded; each call enters and exits the guard."""
-
-        @functools.wraps(function)
-        def guarded(*args: Any, **kwargs: Any) -> Any:
-            strict = kwargs.get("strict")
-            self._enter(self.strict if strict is None else strict)
-            try:
-                result = function(*args, **kwargs)
-            except BaseException as error:
-                if not self._exit(error):
-                    raise
-                return None
-            self._exit(None)
-            return result
-
-        return guarded  # type: ignore[return-value]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from shmrerun import _core, errors
 from shmrerun.model import times
+from shmrerun.model.archetype import archetype_class
 from shmrerun.producer import active, identity
 from shmrerun.producer import sinks as sinking
 from shmrerun.producer.active import active_stream
@@ -226,17 +227,17 @@ class RecordingStream:
         """Name the recording. TypeError: not a str."""
         if not isinstance(name, str):
             raise TypeError(f"name must be a str, got {type(name).__name__}")
-        from shmrerun.archetypes import RecordingInfo
+        info: Any = archetype_class("RecordingInfo")
 
-        log_row(self._stream, ["__properties"], RecordingInfo(name=name), (), True, None)
+        log_row(self._stream, ["__properties"], info(name=name), (), True, None)
 
     def send_recording_start_time_nanos(self, nanos: int) -> None:
         """Set the recording's start time, in nanoseconds since the epoch. TypeError: not an int."""
         from operator import index
 
-        from shmrerun.archetypes import RecordingInfo
+        info: Any = archetype_class("RecordingInfo")
 
-        log_row(self._stream, ["__properties"], RecordingInfo(start_time=index(nanos)), (), True, None)
+        log_row(self._stream, ["__properties"], info(start_time=index(nanos)), (), True, None)
 
     def send_property(self, name: str, values: Any) -> None:
         """Send a property of the recording: ``values`` is anything that can be logged."""
@@ -335,9 +336,9 @@ def _send_start_time(recording: RecordingStream) -> None:
     """Begin the recording with its start time, in a chunk of its own, as Rerun does."""
     import time
 
-    from shmrerun.archetypes import RecordingInfo
+    info: Any = archetype_class("RecordingInfo")
 
-    columns, parts = RecordingInfo(start_time=time.time_ns())._row()
+    columns, parts = info(start_time=time.time_ns())._row()
     if not columns.id:
         columns.id = _core.columns(columns.definition)
     session = recording._stream.session

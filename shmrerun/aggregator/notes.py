@@ -36,14 +36,14 @@ def note_drops(log: CommitLog, seen: set[bytes], token: bytes, owner: int, cause
     causes
         Counter of the member -> rows.
     """
-    from shmrerun.model.archetype import make_class
+    from shmrerun.model.archetype import archetype_class
 
     counts = ", ".join(f"{count} {_CAUSES[word]}" for word, count in causes.items() if count)
     text = f"{sum(causes.values())} rows of process {owner >> 32}.{owner & 0xFFFF_FFFF} are not in this recording: {counts}"
     row_id = bytes(7) + b"\1" + blake2b(token + text.encode(), digest_size=8).digest()
     if row_id in seen:
         return
-    archetype: Any = make_class("TextLog")
+    archetype: Any = archetype_class("TextLog")
     columns, parts = archetype(text, level="WARN")._row()
     times = bytes([TIMESTAMP]) + (8).to_bytes(4, "little") + b"log_time"
     group = Group(0, PATH, times, pack_strings([name for column in columns.columns for name in Column(*column)]))

@@ -1,6 +1,6 @@
 """Single values of components, their batches, and the enums that constructors take.
 
-``Name`` is one value, ``NameBatch`` several. Classes are made at first access from the rows of ``_table``; importing
+``Name`` is one value, ``NameBatch`` several. Classes are made at first access from the tables; importing
 this package costs nothing worth measuring and never imports NumPy or pyarrow. Types of values that are no components
 of their own (``Vec3D``, ``Quaternion``) are in :mod:`shmrerun.encodings`; this module knows those names too.
 

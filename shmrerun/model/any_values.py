@@ -1,4 +1,4 @@
-"""Values without an archetype of their own (AnyValues, DynamicArchetype), and columns of times.
+"""Values without an archetype of their own: AnyValues, DynamicArchetype.
 
 What a component holds is inferred from the first value that the process sees for its descriptor, and remembered: later
 values are converted to that type. Plain numbers, texts and flat lists of numbers need neither NumPy nor pyarrow.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from array import array
 from struct import Struct
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 from shmrerun.errors import report
 from shmrerun.model.batches import ComponentColumn, ComponentColumnList, ComponentDescriptor, FieldBatch, OwnRow
@@ -31,9 +31,6 @@ _PREFIX = "rerun.archetypes."
 _int64 = Struct("<q").pack
 _float64 = Struct("<d").pack
 _offsets = Struct("<ii").pack
-
-_COARSE = ("Y", "M", "W", "D", "h", "m", "s", "ms", "us")  # NumPy's units that nanoseconds may not hold
-_SECONDS = 9_223_372_036  # the last second whose nanoseconds 64 bits hold
 
 _types: dict[Key, str] = {}  # the Arrow type that each descriptor has in this process
 
@@ -386,136 +383,3 @@ class DynamicArchetype(_Values):
         """Make columns for ``send_columns``: one row a value, or a list a row where the data are nested."""
         made = [_column(cls._named(archetype, name), value, drop=drop_untyped_nones) for name, value in (components or {}).items()]
         return ComponentColumnList(column for column in made if column is not None)
-
-
-class TimeColumn:
-    """The times of the rows of a ``send_columns`` call, on one timeline.
-
-    Parameters
-    ----------
-    timeline : str
-        Name of the timeline.
-    sequence : iterable of int, optional
-        Indices.
-    duration : iterable, optional
-        Numbers of seconds, timedeltas or numpy.timedelta64.
-    timestamp : iterable, optional
-        Numbers of seconds since the epoch, datetimes (without zone: UTC) or numpy.datetime64.
-
-    Raises
-    ------
-    ValueError
-        Not exactly one of the three is given.
-    TypeError
-        An item or an array of another type.
-    OverflowError
-        A time that 64 bits of nanoseconds cannot hold.
-
-    Notes
-    -----
-    Arrays of numbers are taken whole: seconds times 1e9, cut; integers exactly. Other items follow the rules of
-    ``set_time``.
-    """
-
-    __slots__ = ("_kind", "_timeline", "_values")
-
-    def __init__(
-        self,
-        timeline: str,
-        *,
-        sequence: Iterable[int] | None = None,
-        duration: Iterable[Any] | None = None,
-        timestamp: Iterable[Any] | None = None,
-    ) -> None:
-        if (sequence is not None) + (duration is not None) + (timestamp is not None) != 1:
-            raise ValueError(f"TimeColumn: Exactly one of `sequence`, `duration`, and `timestamp` must be set (timeline='{timeline}')")
-        self._timeline = timeline
-        self._values: Any
-        if sequence is not None:
-            import pyarrow as pa
-
-            self._kind = "int64"
-            self._values = pa.array(sequence, pa.int64())
-        elif duration is not None:
-            self._kind = "duration[ns]"
-            self._values = _nanos(duration, "m")
-        else:
-            assert timestamp is not None
-            self._kind = "timestamp[ns]"
-            self._values = _nanos(timestamp, "M")
-
-    def timeline_name(self) -> str:
-        """Return the timeline's name."""
-        return self._timeline
-
-    def as_arrow_array(self) -> pa.Array:
-        """Return the times: int64, duration[ns] or timestamp[ns]."""
-        import pyarrow as pa
-
-        if isinstance(self._values, pa.Array):
-            return self._values
-        from shmrerun.model.arrow_types import parse_type
-
-        return pa.array(self._values, pa.int64()).view(parse_type(self._kind))
-
-
-def _nanos(values: Iterable[Any], letter: str) -> Any:
-    """Return nanoseconds of times: a numpy or array array of int64."""
-    import numpy as np
-
-    from shmrerun.model.times import duration_nanos, timestamp_nanos
-
-    if isinstance(values, np.ndarray):
-        kind = values.dtype.kind
-        if kind == letter or (kind == "m" and letter == "M"):
-            made = values.astype(f"{kind}8[ns]")
-            if np.datetime_data(values.dtype)[0] in _COARSE and not np.array_equal(made.astype(values.dtype), values, equal_nan=True):
-                raise OverflowError("a time does not fit into 64 bits of nanoseconds")
-            return made.astype(np.int64)
-        if kind in "iuf":
-            if values.size and not np.all(np.abs(values) < _SECONDS):  # NaN as well
-                raise OverflowError(f"a number of seconds does not fit into 64 bits of nanoseconds: {values.max()}")
-            return values.astype(np.int64) * 10**9 if kind in "iu" else (values * 1e9).astype(np.int64)
-        raise TypeError(f"Unsupported numpy array dtype: {values.dtype}")
-    one = duration_nanos if letter == "m" else timestamp_nanos
-    return array("q", [one(value) for value in values])
-
-
-@runtime_checkable
-class TimeColumnLike(Protocol):
-    """Anything that has a timeline's name and times of its rows."""
-
-    def timeline_name(self) -> str:
-        """Return the timeline's name."""
-
-    def as_arrow_array(self) -> pa.Array:
-        """Return the times: int64, duration[ns] or timestamp[ns]."""
-
-
-class TimeSequenceColumn(TimeColumn):
-    """Indices; the older form of ``TimeColumn(timeline, sequence=times)``."""
-
-    __slots__ = ()
-
-    def __init__(self, timeline: str, times: Iterable[int]) -> None:
-        super().__init__(timeline, sequence=times)
-
-
-class TimeNanosColumn(TimeColumn):
-    """Nanoseconds since the epoch; an older form of ``TimeColumn(timeline, timestamp=...)``."""
-
-    __slots__ = ()
-
-    def __init__(self, timeline: str, times: Iterable[int]) -> None:
-        super().__init__(timeline, timestamp=())
-        self._values = array("q", [int(time) for time in times])
-
-
-class TimeSecondsColumn(TimeColumn):
-    """Seconds since the epoch, cut to nanoseconds; an older form of ``TimeColumn(timeline, timestamp=...)``."""
-
-    __slots__ = ()
-
-    def __init__(self, timeline: str, times: Iterable[float]) -> None:
-        super().__init__(timeline, timestamp=())
-        self._values = array("q", [int(time * 1e9) for time in times])

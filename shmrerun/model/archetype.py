@@ -1,4 +1,4 @@
-"""Archetype classes, made from the rows of ``_table``.
+"""Archetype classes, made from the entries of the table.
 
 Speed decides the form. Each instance keeps its fields' *parts* in numbered slots; constructor and ``_row`` of a class
 are written out as source with the field names in it and compiled once, at first access: no loop over fields, no
@@ -12,17 +12,19 @@ import sys
 from typing import TYPE_CHECKING
 
 from shmrerun import errors
+from shmrerun.model import docs
 from shmrerun.model.batches import ComponentColumn, ComponentColumnList, FieldBatch, OwnRow, describe
-from shmrerun.model.convert import buffers, converters
+from shmrerun.model.convert import buffers, finder
 from shmrerun.model.parts import Column, ColumnSet
-from shmrerun.model.tables.archetypes import ROWS
+from shmrerun.model.tables.archetypes import ARCHETYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any, ClassVar, Self
 
     from shmrerun.model.batches import DescribedComponentBatch
-    from shmrerun.model.tables.archetypes import Field, Row
+    from shmrerun.model.convert.converters import Converter
+    from shmrerun.model.tables.archetypes import ArchetypeSpec, Field
 
     Parts = tuple[Any, ...]
 
@@ -40,7 +42,7 @@ class Archetype(OwnRow):
     NAME: ClassVar[str]
     _fields: ClassVar[tuple[str, ...]]
     _columns_all: ClassVar[tuple[Column, ...]]
-    _converters: ClassVar[tuple[converters.Converter, ...]]
+    _converters: ClassVar[tuple[Converter, ...]]
     _sets: ClassVar[dict[int, ColumnSet]]
 
     @classmethod
@@ -61,7 +63,7 @@ class Archetype(OwnRow):
     @classmethod
     def _take(cls, at: int, value: Any) -> Parts:
         """Convert a value of field ``at``: arrays of the right Arrow type and batches as they are, others by rule."""
-        return converters.take(cls._converters[at], cls._columns_all[at].arrow, value)
+        return finder.take(cls._converters[at], cls._columns_all[at].arrow, value)
 
     @classmethod
     def _guarded(cls, at: int, value: Any) -> Parts | None:
@@ -104,6 +106,11 @@ class Archetype(OwnRow):
     def as_component_batches(self) -> list[DescribedComponentBatch]:
         """Return the fields that are set; their pyarrow arrays are made when asked for."""
         return [FieldBatch(column, parts).described() for column, parts in self._cells()]
+
+    @staticmethod
+    def _other(name: str) -> Any:
+        """Return another archetype's class: for methods that are written below this module."""
+        return archetype_class(name)
 
     @classmethod
     def cleared(cls) -> Self:
@@ -177,41 +184,50 @@ def _restore(cls: type[Archetype], values: list[Parts | None]) -> Archetype:
     return made
 
 
-def make_class(name: str) -> type[Archetype]:
-    """Make the class of one row of the table.
+_made: dict[str, type[Archetype]] = {}
+
+
+def archetype_class(name: str) -> type[Archetype]:
+    """Return the class of an archetype, made at the first call. KeyError: there is none."""
+    found = _made.get(name)
+    return found if found is not None else _made.setdefault(name, _make_class(name))  # two threads: both get the first one
+
+
+def _make_class(name: str) -> type[Archetype]:
+    """Make the class of one entry of the table.
 
     Raises
     ------
     KeyError
-        There is no such row.
+        There is no such archetype.
     """
-    row = ROWS[name]
-    full = f"rerun.archetypes.{name}"
-    columns = tuple(Column(f"{name}:{field.name}", full, field.component_type, field.arrow) for field in row.fields)
-    functions = _compile(name, row)
+    spec = ARCHETYPES[name]
+    columns = finder.columns_of(name)
+    functions = _compile(name, spec)
     body: dict[str, Any] = {
         "__slots__": tuple(f"_{at}" for at in range(len(columns))),
-        "__doc__": f"{row.doc}\n\nFields: {', '.join(field.name for field in row.fields)}.",
         "__module__": "shmrerun.archetypes",
-        "NAME": full,
-        "_fields": tuple(field.name for field in row.fields),
+        "NAME": f"rerun.archetypes.{name}",
+        "_fields": tuple(field.name for field in spec.fields),
         "_columns_all": columns,
-        "_converters": tuple(converters.converter(field.converter) for field in row.fields),
+        "_converters": tuple(finder.converter(field.converter) for field in spec.fields),
         "_sets": {},
         "_row": functions["_row"],
         "columns": classmethod(functions["columns"]),
         "from_fields": classmethod(functions["from_fields"]),
     }
-    for at, (field, column) in enumerate(zip(row.fields, columns, strict=True)):
+    for at, (field, column) in enumerate(zip(spec.fields, columns, strict=True)):
         body[field.name] = _field_property(at, column)
         body[f"descriptor_{field.name}"] = staticmethod(_descriptor_of(field, column))
-    body["__init__"] = _imported(row.init) if row.init else functions["__init__"]
-    for extra in row.extras:
+    constructor = body["__init__"] = _imported(spec.init) if spec.init else functions["__init__"]
+    body["__doc__"] = docs.archetype(name, constructor.__doc__)
+    constructor.__doc__ = constructor.__doc__ or body["__doc__"]
+    for extra in spec.extras:
         where, _, alias = extra.partition(" as ")
         body[alias or where.partition(":")[2]] = _imported(where)
     made: type[Archetype] = type(name, (Archetype,), body)
-    if row.finish:
-        _imported(row.finish)(made)
+    if spec.finish:
+        _imported(spec.finish)(made)
     functions["_row"].__globals__.update(cls=made, sets=made._sets, make_set=made._make_set)
     for function in (functions["_row"], functions["columns"], functions["from_fields"], functions["__init__"]):
         function.__qualname__ = f"{name}.{function.__name__}"
@@ -244,13 +260,26 @@ def _descriptor_of(field: Field, column: Column) -> Any:
     return descriptor
 
 
-def _compile(name: str, row: Row) -> dict[str, Any]:
+class _Source:
+    """Loader of a compiled class: :mod:`linecache` asks it for the lines that a traceback shows, and only then."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def get_source(self, _: str) -> str:
+        """Return the source that was compiled."""
+        return self._text
+
+
+def _compile(name: str, spec: ArchetypeSpec) -> dict[str, Any]:
     """Compile ``__init__``, ``_row``, ``columns`` and ``from_fields`` of one class."""
-    names = [field.name for field in row.fields]
+    names = [field.name for field in spec.fields]
     optional = [f"{field}=None" for field in names]
-    lines = [f"def __init__({', '.join(['self', *_parameters(row)])}):"]
-    if row.prepare:
-        prepared = [f"        {line}" for line in row.prepare.strip().splitlines()]
+    lines = [f"def __init__({', '.join(['self', *_parameters(spec)])}):"]
+    if spec.prepare:
+        prepared = [f"        {line}" for line in _prepared(spec)]
         unset = " = ".join(f"self._{at}" for at in range(len(names)))
         lines += [
             "    try:",
@@ -260,8 +289,8 @@ def _compile(name: str, row: Row) -> dict[str, Any]:
             f"        {unset} = None",
             "        return",
         ]
-    for at, field in enumerate(row.fields):
-        lines += _assignment(at, field)
+    for at, field in enumerate(spec.fields):
+        lines += _assignment(at, field, spec.renamed.get(field.name, field.name))
     lines += ["def _row(self):"]
     if len(names) == 1:
         lines += ["    parts = self._0", "    if parts is None:", "        return make_set(0), ()", "    mask = 1"]
@@ -284,25 +313,41 @@ def _compile(name: str, row: Row) -> dict[str, Any]:
         f"def from_fields(cls, *, clear_unset: bool = False, {', '.join(optional)}):",
         f"    return cls._build({{{', '.join(f'{field!r}: {field}' for field in names)}}}, clear_unset=clear_unset)",
     ]
-    source = "\n".join(lines)
+    source = "\n".join(lines) + "\n"
     scope: dict[str, Any] = {
         "__name__": "shmrerun.archetypes",
+        "__loader__": _Source(source),
         "pack_f64": buffers.pack_f64,
         "pack_offsets": buffers.pack_offsets,
         "report": errors.report,
         "rule": _rule,
-        **{f"q{at}": converters.converter(field.converter).quick for at, field in enumerate(row.fields)},
+        **{f"q{at}": finder.converter(field.converter).quick for at, field in enumerate(spec.fields)},
     }
-    exec(compile(source, f"<shmrerun archetype {name}>", "exec"), scope)  # noqa: S102  our own table is the input
+    exec(compile(source, f"shmrerun archetype {name}", "exec"), scope)  # noqa: S102  our own table is the input
     scope["columns"].__doc__ = "Make columns for ``send_columns``: one row for each leading element of every argument."
     scope["from_fields"].__doc__ = "Make an archetype of some fields; ``clear_unset`` empties the others when logged."
     return scope
 
 
-def _parameters(row: Row) -> list[str]:
+def _prepared(spec: ArchetypeSpec) -> list[str]:
+    """Source of what is done before the fields are set."""
+    lines = []
+    known = {parameter.name for parameter in spec.parameters}
+    for step in spec.prepare:
+        made, given = step.makes.split(), step.given.split()
+        call = f"{', '.join(made)} = rule({step.function!r})({', '.join(step.takes.split())})"
+        if not given:
+            lines.append(call)
+            continue
+        lines += [f"{name} = None" for name in made if name not in known]
+        lines += [f"if {' or '.join(f'{name} is not None' for name in given)}:", f"    {call}"]
+    return lines
+
+
+def _parameters(spec: ArchetypeSpec) -> list[str]:
     """Source of the constructor's parameters after ``self``."""
     words = []
-    for parameter in row.parameters:
+    for parameter in spec.parameters:
         if parameter.keyword and "*" not in words:
             words.append("*")
         words.append(parameter.name if parameter.required else f"{parameter.name}=None")
@@ -313,16 +358,15 @@ _rules: dict[str, Any] = {}
 
 
 def _rule(name: str) -> Any:
-    """Return a function of ``_rules``, which is imported only when a constructor needs it."""
+    """Return a function of ``convert.arguments``, which is imported only when a constructor needs it."""
     found = _rules.get(name)
     if found is None:
-        found = _rules[name] = _imported(f"convert.rules:{name}")
+        found = _rules[name] = _imported(f"convert.arguments:{name}")
     return found
 
 
-def _assignment(at: int, field: Field) -> list[str]:
+def _assignment(at: int, field: Field, value: str) -> list[str]:
     """Source that sets slot ``at`` from the parameter: fast case, None, quick table, and everything else guarded."""
-    value = field.name
     slow = f"cls._guarded({at}, {value})"
     kind, expression = _FAST.get(field.converter, ("", ""))
     expression = expression.format(value)

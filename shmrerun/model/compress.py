@@ -36,9 +36,7 @@ def compress_image(self: Any, jpeg_quality: int = 95) -> Any:
     except Exception as error:
         report("Image compression", error)
         return self
-    from shmrerun.archetypes import EncodedImage
-
-    return EncodedImage(
+    return self._other("EncodedImage")(
         contents=raw,
         media_type="image/jpeg",
         opacity=self.opacity,
@@ -67,9 +65,7 @@ def compress_depth(self: Any, compress_level: int = 6) -> Any:
     except Exception as error:
         report("DepthImage compression", error)
         return self
-    from shmrerun.archetypes import EncodedDepthImage
-
-    return EncodedDepthImage(
+    return self._other("EncodedDepthImage")(
         raw,
         media_type="image/png",
         meter=self.meter,

@@ -8,26 +8,22 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from shmrerun.components import enum_class
 from shmrerun.errors import warn
 from shmrerun.model.convert.buffers import as_numpy, pack_offsets, pack_u32, view
+from shmrerun.model.convert.enums import code_of
 from shmrerun.model.tables.components import ENUMS
+from shmrerun.model.tables.constants import IMAGE_CHANNELS, IMAGE_DATATYPES
+from shmrerun.model.values.factory import component_class
 
 if TYPE_CHECKING:
     import builtins
     from typing import Any
 
-    from shmrerun.model.archetype import Archetype
-
-_CHANNELS = {"L": 1, "RGB": 3, "RGBA": 4, "BGR": 3, "BGRA": 4}
-_DATATYPES = {  # NumPy dtype without byte order: ChannelDatatype
-    "u1": 6, "i1": 7, "u2": 8, "i2": 9, "u4": 10, "i4": 11, "u8": 12, "i8": 13, "f2": 33, "f4": 34, "f8": 35,
-}  # fmt: skip
 _DEFAULT_MODELS = {channels: ENUMS["ColorModel"][name] for channels, name in ((1, "L"), (3, "RGB"), (4, "RGBA"))}
 
 
 def image(
-    self: Archetype,
+    self: Any,
     image: Any = None,
     color_model: Any = None,
     *,
@@ -44,9 +40,9 @@ def image(
 
     Parameters
     ----------
-    image : array-like, optional
-        Shape (height, width) or (height, width, channels), leading and trailing dimensions of size 1 dropped; uint8 to
-        float64. Elements that lie in C order are not copied: leave them alone until the image is logged.
+    image : array-like of shape (height, width) or (height, width, channels), uint8 to float64, optional
+        The pixels. Dimensions of size 1 around them are dropped. Elements that lie in C order are not copied: leave them alone
+        until the image is logged.
     color_model : ColorModel or str, optional
         Default by the number of channels: 1 is L, 3 is RGB, 4 is RGBA.
     pixel_format : PixelFormat or str, optional
@@ -74,22 +70,20 @@ def image(
         self._put("buffer", bytes)
     else:
         layout = _format_of_array(self, image, color_model, width, height)
-    setattr(self, "_1", layout)  # noqa: B010  slots are made with the class
+    self._1 = layout
     self._put("opacity", opacity)
     self._put("draw_order", draw_order)
     self._put("magnification_filter", magnification_filter)
 
 
-def image_format(self: Archetype) -> Any:
+def image_format(self: Any) -> Any:
     """Return how the bytes of the image are to be read, as an ImageFormat."""
-    from shmrerun.components import component_class
-
-    batch = getattr(self, "format")  # noqa: B009
+    batch = self.format
     row = batch.as_arrow_array()[0].as_py()
     return component_class("ImageFormat")(row.pop("width"), row.pop("height"), **row)
 
 
-def as_pil_image(self: Archetype) -> Any:
+def as_pil_image(self: Any) -> Any:
     """Return the image as one of PIL, which must be installed; BGR is turned round.
 
     Raises
@@ -102,21 +96,21 @@ def as_pil_image(self: Archetype) -> Any:
     return Pillow.fromarray(_pixels(self))
 
 
-def _pixels(self: Archetype) -> Any:
+def _pixels(self: Any) -> Any:
     """Array of the pixels, in the order of RGB."""
     import numpy as np
 
     layout = image_format(self)
-    kinds = {code: kind for kind, code in _DATATYPES.items()}
-    values = np.frombuffer(getattr(self, "_0")[-1], kinds[layout.channel_datatype.value])  # noqa: B009
+    kinds = {code: kind for kind, code in IMAGE_DATATYPES.items()}
+    values = np.frombuffer(self._0[-1], kinds[layout.channel_datatype.value])
     name = "L" if layout.color_model is None else layout.color_model.name
-    shape = (layout.height, layout.width) if name == "L" else (layout.height, layout.width, _CHANNELS[name])
+    shape = (layout.height, layout.width) if name == "L" else (layout.height, layout.width, IMAGE_CHANNELS[name])
     values = values.reshape(shape)
     return values[..., [2, 1, 0, 3][: shape[-1]]] if name.startswith("BGR") else values
 
 
 def depth_image(
-    self: Archetype,
+    self: Any,
     image: Any,
     *,
     meter: Any = None,
@@ -130,8 +124,8 @@ def depth_image(
 
     Parameters
     ----------
-    image : array-like
-        Shape (height, width), dimensions of size 1 around it dropped; uint8 to float64. Not copied if in C order.
+    image : array-like of shape (height, width), uint8 to float64
+        Depth of each pixel. Dimensions of size 1 around it are dropped; elements in C order are not copied.
     meter : float, optional
         Number of units in one metre.
     colormap : Colormap or str, optional
@@ -157,13 +151,13 @@ def depth_image(
     self._put("magnification_filter", magnification_filter)
 
 
-def segmentation_image(self: Archetype, image: Any, *, opacity: Any = None, draw_order: Any = None) -> None:
+def segmentation_image(self: Any, image: Any, *, opacity: Any = None, draw_order: Any = None) -> None:
     """Make an image of class ids.
 
     Parameters
     ----------
-    image : array-like
-        Shape (height, width), dimensions of size 1 around it dropped. Not copied if in C order.
+    image : array-like of shape (height, width), uint8 to float64
+        Class id of each pixel. Dimensions of size 1 around it are dropped; elements in C order are not copied.
     opacity, draw_order : float, optional
         Single values, float32.
 
@@ -177,20 +171,20 @@ def segmentation_image(self: Archetype, image: Any, *, opacity: Any = None, draw
     self._put("draw_order", draw_order)
 
 
-def _flat_image(self: Archetype, name: str, image: Any) -> None:
+def _flat_image(self: Any, name: str, image: Any) -> None:
     """Set buffer and format of an image with one channel."""
     values = as_numpy(image)
     shape = _squeezed(values.shape)
     if len(shape) != 2:
         raise ValueError(f"{name} must be 2D, got shape {values.shape}")
-    datatype = _DATATYPES.get(values.dtype.str[1:])
+    datatype = IMAGE_DATATYPES.get(values.dtype.str[1:])
     if datatype is None:
         raise ValueError(f"Unsupported dtype {values.dtype} for {name}")
     if not values.dtype.isnative:
         values = values.astype(values.dtype.newbyteorder("="))
     size = values.nbytes
-    setattr(self, "_0", (1, None, pack_offsets(0, size), size, None, view(values)))  # noqa: B010
-    setattr(self, "_1", _format(shape[1], shape[0], None, None, datatype))  # noqa: B010
+    self._0 = (1, None, pack_offsets(0, size), size, None, view(values))
+    self._1 = _format(shape[1], shape[0], None, None, datatype)
 
 
 def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -209,10 +203,10 @@ def _format_of_bytes(width: Any, height: Any, pixel_format: Any, color_model: An
         for name, value in (("datatype", datatype), ("color_model", color_model)):
             if value is not None:
                 raise ValueError(f"Specifying '{name}' is mutually exclusive with 'pixel_format'")
-        return _format(int(width), int(height), enum_class("PixelFormat").auto(pixel_format).value, None, None)
+        return _format(int(width), int(height), code_of("PixelFormat", pixel_format), None, None)
     if datatype is None or color_model is None:
         raise ValueError("Specifying 'bytes' requires 'pixel_format' or both 'color_model' and 'datatype'")
-    model = enum_class("ColorModel").auto(color_model).value
+    model = code_of("ColorModel", color_model)
     return _format(int(width), int(height), None, model, _datatype(datatype))
 
 
@@ -221,15 +215,14 @@ def _datatype(datatype: Any) -> int:
     if isinstance(datatype, type) or hasattr(datatype, "itemsize"):
         import numpy as np
 
-        found = _DATATYPES.get(np.dtype(datatype).str[1:])
+        found = IMAGE_DATATYPES.get(np.dtype(datatype).str[1:])
         if found is None:
             raise ValueError(f"Cannot convert {datatype} to ChannelDatatype")
         return found
-    value: int = enum_class("ChannelDatatype").auto(getattr(datatype, "value", datatype)).value
-    return value
+    return code_of("ChannelDatatype", getattr(datatype, "value", datatype))
 
 
-def _format_of_array(self: Archetype, image: Any, color_model: Any, width: Any, height: Any) -> tuple[Any, ...]:
+def _format_of_array(self: Any, image: Any, color_model: Any, width: Any, height: Any) -> tuple[Any, ...]:
     values = as_numpy(image)
     shape = _squeezed(values.shape)
     if len(shape) not in (2, 3):
@@ -240,14 +233,14 @@ def _format_of_array(self: Archetype, image: Any, color_model: Any, width: Any, 
         if given is not None and given != found:
             raise ValueError(f"Provided {name} {given} does not match image {name} {found}")
     model = _model(color_model, channels)
-    datatype = _DATATYPES.get(values.dtype.str[1:])
+    datatype = IMAGE_DATATYPES.get(values.dtype.str[1:])
     if datatype is None:
         warn(f"Unsupported dtype {values.dtype} for Image")
     if not values.dtype.isnative:
         values = values.astype(values.dtype.newbyteorder("="))
     size = values.nbytes
     raw = values.tobytes() if datatype is None else view(values)
-    setattr(self, "_0", (1, None, pack_offsets(0, size), size, None, raw))  # noqa: B010
+    self._0 = (1, None, pack_offsets(0, size), size, None, raw)
     return _format(columns, rows, None, model, datatype)
 
 
@@ -259,12 +252,12 @@ def _model(color_model: Any, channels: int) -> int | None:
             warn(f"Expected 1, 3, or 4 channels; got {channels}")
         return model
     given = getattr(color_model, "name", color_model)
-    expected = _CHANNELS.get(str(given).upper())
+    expected = IMAGE_CHANNELS.get(str(given).upper())
     if expected is None:
         warn(f"Unknown ColorModel: '{given}'")
     elif expected != channels:
         warn(f"Expected {expected} channels for {given}; got {channels} channels")
-    return int(enum_class("ColorModel").auto(given).value)
+    return code_of("ColorModel", given)
 
 
 @lru_cache(64)

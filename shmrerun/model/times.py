@@ -53,7 +53,7 @@ def convert(timeline: str, sequence: Any = None, duration: Any = None, timestamp
     duration : int, float, datetime.timedelta or numpy.timedelta64, optional
         Numbers are seconds; fractions are rounded to nanoseconds, half to even.
     timestamp : int, float, datetime.datetime, numpy.datetime64 or pyarrow.TimestampScalar, optional
-        Numbers are seconds since 1970-01-01 UTC; a datetime without zone is taken as UTC.
+        Numbers are seconds since 1970-01-01 UTC; a datetime without zone is taken as UTC. pandas.NaT is NumPy's NaT.
 
     Returns
     -------
@@ -166,6 +166,8 @@ def timestamp_nanos(timestamp: Any) -> int:
             raise ValueError("set_time: Expected seconds since unix epoch, but it looks like this is in milliseconds")
         return int(timestamp) * 10**9 if isinstance(timestamp, int) else round(float(timestamp) * 1e9)
     if isinstance(timestamp, dt.datetime):
+        if timestamp != timestamp:  # noqa: PLR0124  pandas.NaT is a datetime, and differs from itself
+            return _MIN
         if hasattr(timestamp, "as_unit") and hasattr(timestamp, "value"):
             return _pandas_nanos(timestamp)
         if timestamp.tzinfo is None:

@@ -9,7 +9,7 @@ import contextlib
 import os
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from shmrerun import _core, errors
 from shmrerun.model import times
@@ -20,8 +20,13 @@ from shmrerun.producer.process import Process, is_inheriting, this_process
 from shmrerun.producer.stream import Stream
 from shmrerun.shm.tree import TreeEndedError
 
-if TYPE_CHECKING:
-    from shmrerun.recording_stream import RecordingStream
+
+class RecordingStream(Protocol):
+    """What a call's ``recording`` argument must be: the public class of that name."""
+
+    def to_native(self) -> Any:
+        """The object that holds the stream, as ``_stream``."""
+
 
 _LOOK_NANOS = 100_000_000  # how often a process without a recording looks for its parent's
 
@@ -98,7 +103,8 @@ def active_stream(recording: RecordingStream | None = None) -> Stream | None:
     AttributeError: the argument is not a RecordingStream.
     """
     if recording is not None:
-        return recording.to_native()._stream
+        stream: Stream = recording.to_native()._stream
+        return stream
     return local_stream() or global_stream()
 
 
@@ -203,32 +209,42 @@ def _count_unjoined(me: Process) -> None:
 # ---- what the extension calls
 
 
-def _log_slowly(
+def _arguments(
     entity_path: Any,
     entity: Any,
     *extra: Any,
     static: bool = False,
     recording: RecordingStream | None = None,
     strict: bool | None = None,
-) -> None:
-    """``log`` where the extension's hot path does not apply; its parameters are those of ``shmrerun.log``."""
-    stream = active_stream(recording)
+) -> tuple[Stream | None, Any, Any, tuple[Any, ...], bool, bool | None]:
+    """What a call of ``log`` was given, and the stream that it goes to."""
+    return active_stream(recording), entity_path, entity, extra, static, strict
+
+
+def _log_slowly(*given: Any, **named: Any) -> None:
+    """``log`` where the extension's hot path does not apply. Wrong arguments are a warning unless strict, as any other error is."""
+    try:
+        stream, *row = _arguments(*given, **named)
+    except Exception as error:
+        errors.report("log", error, named.get("strict"))
+        return
     if stream is not None:
-        log_row(stream, entity_path, entity, extra, static, strict)
+        log_row(stream, *row)
     elif (me := this_process()).refusal is not None:
         try:
             _count_unjoined(me)
         except errors.ShmrerunError as error:
-            errors.report("log", error, strict)
+            errors.report("log", error, row[-1])
 
 
 def _log_warning(text: str) -> None:
     """Log a warning into the active recording, where the viewer shows it."""
     stream = active_stream()
     if stream is not None and stream.refusal is None:
-        from shmrerun.archetypes import TextLog
+        from shmrerun.model.archetype import archetype_class
 
-        log_row(stream, "__warnings", TextLog(text, level="WARN"), (), False, False)
+        text_log: Any = archetype_class("TextLog")
+        log_row(stream, "__warnings", text_log(text, level="WARN"), (), False, False)
 
 
 errors.on_warning = _log_warning
@@ -238,5 +254,5 @@ def _log_failed(error: Exception, strict: bool | None) -> None:
     errors.report("log", error, strict)
 
 
-_log_slowly.__name__ = _log_slowly.__qualname__ = "log"
+_arguments.__name__ = _arguments.__qualname__ = "log"  # its errors name the function that was called
 _core.use(None, False, 0, _log_slowly, active_stream, times.convert, _log_failed)

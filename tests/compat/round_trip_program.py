@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from shmrerun.model.arrow_types import parse_type
-from shmrerun.model.tables.archetypes import ROWS
+from shmrerun.model.tables.archetypes import ARCHETYPES
 from shmrerun.model.tables.components import ARROW, ENUMS
 
 BLOBS = [b"ab", b"", b"cde"]
@@ -93,7 +93,7 @@ def few(values, count):
 
 def fields_of(m, name):
     """Values of all fields of an archetype."""
-    return {field.name: samples(m, "bar_values" if field.name == "abscissa" else field.converter) for field in ROWS[name].fields}
+    return {field.name: samples(m, "bar_values" if field.name == "abscissa" else field.converter) for field in ARCHETYPES[name].fields}
 
 
 def arrow(cls, values):
@@ -121,7 +121,7 @@ def columns(m, name):
     """Case, and what makes the columns, of each ``send_columns`` call."""
     cls = getattr(m.archetypes, name)
     values = fields_of(m, name)
-    several = {field.name: values[field.name] for field in ROWS[name].fields if field.converter not in SINGLE}
+    several = {field.name: values[field.name] for field in ARCHETYPES[name].fields if field.converter not in SINGLE}
     if several:
         yield "partition", lambda: cls.columns(**several).partition([1, 0, 2])
         yield "arrow_columns", lambda: cls.columns(**arrow(cls, several))
@@ -140,7 +140,7 @@ def main(module, path):
     stream = m.RecordingStream("round_trip", recording_id="round_trip")
     stream.save(path)
     stream.set_log_tick_enabled(False)
-    for name in ROWS:
+    for name in ARCHETYPES:
         for number, (case, make) in enumerate(rows(m, name)):
             stream.set_time("case", sequence=number)
             try:

@@ -43,6 +43,9 @@ OURS = {  # what only shmrerun has: reason
     "Archetype": "the base class, for isinstance and annotations",
     "EXTERNAL_DATA_LOADER_INCOMPATIBLE_EXIT_CODE": "deprecated there, and not in its dir()",
     "RecordingInfo": "in rerun.archetypes only",
+    "TimeNanosColumn": "of Rerun 0.24",
+    "TimeSecondsColumn": "of Rerun 0.24",
+    "TimeSequenceColumn": "of Rerun 0.24",
     "install_as_rerun": "makes `import rerun` mean this package",
     "set_time_nanos": "of Rerun 0.24",
     "set_time_seconds": "of Rerun 0.24",
@@ -191,6 +194,33 @@ def classes(module):
             yield name, theirs, ours
 
 
+def test_the_stub_is_the_list():
+    """The package's stub, its `__all__` and its `dir()` have the same public names, and each stands where the stub says."""
+    with open(shmrerun.__file__ + "i", encoding="utf-8") as file:
+        tree = ast.parse(file.read())
+    listed = next(ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.Assign) and node.targets[0].id == "__all__")
+    assert sorted(listed) == shmrerun.__all__ == [name for name in dir(shmrerun) if not name.startswith("_")]
+    found = {alias.asname: node.module for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names if alias.asname}
+    found.pop("__version__")
+    assert {*found} | {"log", "set_time"} == {*listed}
+    for name, module in found.items():
+        assert getattr(importlib.import_module(module), name) is getattr(shmrerun, name), name
+
+
+def test_star_import_has_everything():
+    """`from shmrerun import *` gives every public name, the lazy ones too, and warns of none."""
+    scope = {}
+    exec("from shmrerun import *", scope)
+    assert {*shmrerun.__all__} <= {*scope}
+
+
+def test_names_that_rerun_lacks_are_no_names():
+    """A component that Rerun's package does not export is no name of this one: `rr.Scalar` of old programs is an AttributeError."""
+    for name in ("Scalar", "Position3D", "Color", "FillMode", "enum_class"):
+        assert not hasattr(rerun, name)
+        assert not hasattr(shmrerun, name)
+
+
 @pytest.mark.parametrize("module", ["", *MODULES])
 def test_names_exist(module):
     """Each public name of rerun and of its submodules exists here, as the same kind of thing."""
@@ -207,10 +237,7 @@ def test_names_exist(module):
 
 def test_names_of_our_own_are_listed():
     """What shmrerun exports beyond rerun is what the tables above say, no more and no less."""
-    public = {*shmrerun.__all__, *shmrerun._LAZY, *shmrerun._SUBMODULES, *shmrerun.archetypes.__all__}
-    assert {name for name in public if name not in dir(rerun) and name not in MODULES} == {*OURS} | OURS_IN_MODULES["archetypes"] - {
-        "Box2DFormat"
-    }
+    assert {name for name in (*shmrerun.__all__, *shmrerun._LAZY) if name not in dir(rerun) and name not in MODULES} == {*OURS}
     for module in MODULES:
         mine = {*module_of("shmrerun", module).__all__}
         assert mine - {*names_of(module_of("rerun", module))} == OURS_IN_MODULES[module], module

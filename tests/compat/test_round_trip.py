@@ -7,7 +7,7 @@ import sys
 import pytest
 from helpers import HERE, check, run
 
-from shmrerun.model.tables.archetypes import ROWS
+from shmrerun.model.tables.archetypes import ARCHETYPES
 
 pytest.importorskip("rerun")
 
@@ -53,13 +53,13 @@ def recordings(tmp_path_factory):
     return read(ours), read(theirs), [line.split()[0] for line in done.stdout.splitlines()]
 
 
-@pytest.mark.parametrize("name", sorted(ROWS))
+@pytest.mark.parametrize("name", sorted(ARCHETYPES))
 def test_archetype(recordings, name):
     """One, several and no instances, cleared fields, partial updates and columns have rerun's descriptors, Arrow types and values."""
     ours, theirs, _ = recordings
-    converters = {f"{name}:{field.name}": field.converter for field in ROWS[name].fields}
+    converters = {f"{name}:{field.name}": field.converter for field in ARCHETYPES[name].fields}
     entities = [entity for entity in theirs if entity.startswith(f"/{name}/")]
-    assert len(entities) > 2 * len(ROWS[name].fields)
+    assert len(entities) > 2 * len(ARCHETYPES[name].fields)
     for entity in entities:
         if "/empty_" in entity:  # columns without rows: rerun-sdk writes a chunk without rows, shmrerun none
             assert entity not in ours

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import numpy as np
 import numpy.typing as npt
 
+import shmrerun
 from shmrerun import archetypes as rr
 from shmrerun import components, encodings
 
@@ -50,3 +53,38 @@ def rest(image: npt.NDArray[np.uint8], columns: npt.NDArray[np.float64]) -> None
     rr.GraphEdges([("a", "b")], graph_type="directed")
     components.Position3DBatch([[1, 2, 3]]).as_arrow_array()
     components.Position3D([1, 2, 3]).xyz.astype(np.float64)
+
+
+class Reading:
+    """A user's own class that can be logged."""
+
+    def as_component_batches(self) -> list[shmrerun.DescribedComponentBatch]:
+        return rr.Scalars(1.0).as_component_batches()
+
+
+def program(positions: npt.NDArray[np.float32]) -> None:
+    shmrerun.init("program", recording_id="run", strict=False)
+    shmrerun.save("program.rrd")
+    recording: shmrerun.RecordingStream | None = shmrerun.get_global_data_recording()
+    shmrerun.set_time("step", sequence=1)
+    shmrerun.set_time("elapsed", duration=dt.timedelta(seconds=1), recording=recording)
+    shmrerun.set_time("at", timestamp=1.5)
+    shmrerun.log("points", shmrerun.Points3D(positions, colors=[1, 2, 3]), shmrerun.AnyValues(note="x"), static=True)
+    shmrerun.log(["a", 1], Reading())
+    shmrerun.log("batches", rr.Scalars(1.0).as_component_batches(), recording=recording)
+    shmrerun.send_columns("s", [shmrerun.TimeColumn("step", sequence=[1])], shmrerun.Scalars.columns(scalars=[1.0]))
+    with shmrerun.RecordingStream("other") as other:
+        other.set_sinks(shmrerun.FileSink("other.rrd"))
+        other.log("s", shmrerun.Scalars(1.0))
+    shmrerun.MediaType.PNG.value.upper()
+    shmrerun.Quaternion.identity()
+    shmrerun.disconnect()
+    shmrerun.Points3D(positions, colour=1)  # error: call-arg
+    shmrerun.Scalras(1)  # error: attr-defined
+    shmrerun.Scalar(1)  # error: attr-defined
+    shmrerun.log("e", 1.0)  # error: arg-type
+    shmrerun.log("e")  # error: call-arg
+    shmrerun.set_time("step", 1)  # error: call-overload
+    shmrerun.set_time("step", sequence="one")  # error: call-overload
+    shmrerun.init()  # error: call-arg
+    shmrerun.save(5)  # error: arg-type

@@ -21,11 +21,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shmrerun import archetypes, components, encodings, errors
-from shmrerun.model import any_values, batches
+from shmrerun.model import any_values, batches, time_columns
 from shmrerun.model.arrow_types import parts_to_array
-from shmrerun.model.convert import converters
+from shmrerun.model.convert import finder
 from shmrerun.model.parts import ColumnSet
-from shmrerun.model.tables.archetypes import ROWS
+from shmrerun.model.tables.archetypes import ARCHETYPES
 
 with open(os.path.join(os.path.dirname(__file__), "..", "golden", "archetypes.json"), encoding="utf-8") as file:
     GOLDEN = json.load(file)["cases"]
@@ -39,7 +39,7 @@ class Namespace:
     encodings = encodings
 
     def __getattr__(self, name):
-        for module in (archetypes, components, batches, any_values):
+        for module in (archetypes, components, batches, any_values, time_columns):
             found = getattr(module, name, None)
             if found is not None:
                 return found
@@ -231,7 +231,7 @@ def test_points_equal_rerun(oracle, value, radii, ids):
     assert ours == theirs
 
 
-@pytest.mark.parametrize("name", sorted(ROWS))
+@pytest.mark.parametrize("name", sorted(ARCHETYPES))
 def test_signatures_equal_rerun(oracle, name):
     """Constructor, columns and from_fields have the parameters, kinds and defaults of rerun-sdk."""
     ours, theirs = getattr(archetypes, name), getattr(oracle.archetypes, name)
@@ -242,7 +242,7 @@ def test_signatures_equal_rerun(oracle, name):
         assert shapes[0][1:] == shapes[1][1:] if method == "__init__" else shapes[0] == shapes[1]
     assert ours.archetype() == theirs.archetype()
     assert ours.archetype_short_name() == theirs.archetype_short_name()
-    for field in ROWS[name].fields:
+    for field in ARCHETYPES[name].fields:
         mine = getattr(ours, f"descriptor_{field.name}")()
         real = getattr(theirs, f"descriptor_{field.name}")()
         assert (mine.component, mine.archetype, mine.component_type) == (
@@ -334,12 +334,12 @@ def test_cleared_and_from_fields():
     assert [b.as_arrow_array().to_pylist() for b in cleared.as_component_batches()] == [[], ["x"], []]
 
 
-@pytest.mark.parametrize("name", sorted(converters.CONVERTERS))
+@pytest.mark.parametrize("name", sorted(finder.CONVERTERS))
 def test_empty_columns_are_valid(name):
     """The column without values of each converter is an array of its type."""
-    arrow = {field.converter: field.arrow for row in ROWS.values() for field in row.fields}.get(name)
+    arrow = {field.converter: field.arrow for row in ARCHETYPES.values() for field in row.fields}.get(name)
     if arrow is not None:
-        array = parts_to_array(arrow, converters.CONVERTERS[name].empty)
+        array = parts_to_array(arrow, finder.CONVERTERS[name].empty)
         array.validate(full=True)
         assert len(array) == 0
 

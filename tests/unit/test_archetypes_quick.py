@@ -1,12 +1,15 @@
 """The quick ways of the converters give what the general ones give."""
 
+import struct
+
 import numpy as np
 import pytest
 
 from shmrerun import RotationAxisAngle
-from shmrerun.model.convert import colors, converters
+from shmrerun.model.convert import colors, finder
+from shmrerun.model.convert.buffers import as_numpy
 
-ROWS = [(1, 2, 3), (4, 5, 6)]
+ARCHETYPES = [(1, 2, 3), (4, 5, 6)]
 CASES = [
     ("float32", np.float64(0.1)),
     ("float64", np.float32(0.1)),
@@ -31,8 +34,8 @@ def plain(parts):
 @pytest.mark.parametrize(("name", "value"), CASES, ids=repr)
 def test_quick_is_general(name, value):
     """An entry of a quick table gives the parts that the converter itself gives."""
-    found = converters.converter(name)
-    converters.as_numpy(0)  # makes the entries for NumPy
+    found = finder.converter(name)
+    as_numpy(0)  # makes the entries for NumPy
     as_array = np.array(value) if name == "bool" else value
     assert plain(found.quick[type(value)](value)) == plain(found.convert(as_array))
 
@@ -47,26 +50,26 @@ def test_quick_refuses_what_it_does_not_understand():
         ("pair", ["ab"]),
         ("pair", [("a", "b", "c")]),
     ):
-        converters.as_numpy(value)
+        as_numpy(value)
         if name == "vec3":
             with pytest.raises(OverflowError), np.errstate(over="ignore"):
-                converters.converter(name).quick[np.ndarray](value)
+                finder.converter(name).quick[np.ndarray](value)
             continue
-        with pytest.raises((TypeError, converters.struct_error)):
-            converters.converter(name).quick[type(value)](value)
+        with pytest.raises((TypeError, struct.error)):
+            finder.converter(name).quick[type(value)](value)
 
 
 def test_enum_names_in_the_usual_cases():
     """A name as declared, in capitals or small is looked up at once."""
-    look = converters.converter("enum:FillMode").quick[str]
+    look = finder.converter("enum:FillMode").quick[str]
     assert look("Solid") == look("SOLID") == look("solid") == (1, None, b"\3")
 
 
 @pytest.mark.parametrize(
     ("rows", "array"),
     [
-        (ROWS, np.array(ROWS, np.uint8)),
-        ([list(row) for row in ROWS], np.array(ROWS)),
+        (ARCHETYPES, np.array(ARCHETYPES, np.uint8)),
+        ([list(row) for row in ARCHETYPES], np.array(ARCHETYPES)),
         ([(1, 2, 3, 4)], np.array([[1, 2, 3, 4]], np.uint8)),
         ([(1, 2, 3), (4, 5, 6, 7)], np.array([(1, 2, 3, 255), (4, 5, 6, 7)], np.uint8)),
         ([0xFF0000FF, 5], np.array([0xFF0000FF, 5], np.uint32)),
@@ -81,10 +84,28 @@ def test_lists_of_colours(rows, array):
 
 def test_several_axis_angles():
     """Several rotations are each as one alone."""
-    convert = converters.converter("axis_angle").convert
+    convert = finder.converter("axis_angle").convert
     rotations = [RotationAxisAngle([0, 0, 1], degrees=30), RotationAxisAngle(np.array([1.0, 2.0, 3.0]), radians=2)]
     both = plain(convert(rotations))
     each = [plain(convert([rotation])) for rotation in rotations]
     assert both[6] == each[0][6] + each[1][6]
     assert both[-1] == each[0][-1] + each[1][-1]
     assert both[:6] == [2, None, 2, None, 6, None]
+
+
+def test_tracebacks_show_the_compiled_source():
+    """An error inside a compiled constructor is shown with its line of source, though no file has it."""
+    import traceback
+
+    import shmrerun
+    from shmrerun import errors
+
+    errors.set_strict_mode(True)
+    try:
+        shmrerun.Points3D([[1, 2]])
+    except ValueError as error:
+        shown = "".join(traceback.format_exception(error))
+    finally:
+        errors.set_strict_mode(False)
+    assert "shmrerun archetype Points3D" in shown
+    assert "self._0 = " in shown

@@ -15,7 +15,7 @@ import pytest
 from test_archetypes import rows_of
 
 from shmrerun import components, datatypes, encodings, errors
-from shmrerun.model import any_values, batches
+from shmrerun.model import any_values, batches, time_columns
 from shmrerun.model.parts import Column, ColumnSet
 
 NAIVE = dt.datetime(2020, 1, 1)  # noqa: DTZ001  taken as UTC, which is the point
@@ -173,7 +173,7 @@ TIMES = [
 def test_time_columns_equal_rerun(oracle, given):
     """Columns of times are those of rerun-sdk; so are the types of errors and, for the first check, the message."""
     found = []
-    for module in (any_values, oracle):
+    for module in (time_columns, oracle):
         try:
             made = module.TimeColumn("t", **given)
             array = made.as_arrow_array()
@@ -194,19 +194,19 @@ def test_times_that_do_not_fit_are_refused():
         {"duration": np.array([2**60], "m8[us]")},
     ):
         with pytest.raises(OverflowError):
-            any_values.TimeColumn("t", **given)
-    made = any_values.TimeColumn("t", timestamp=np.array([2**33 + 1]))
+            time_columns.TimeColumn("t", **given)
+    made = time_columns.TimeColumn("t", timestamp=np.array([2**33 + 1]))
     assert made.as_arrow_array().cast(pa.int64()).to_pylist() == [(2**33 + 1) * 10**9]
-    kept = any_values.TimeColumn("t", timestamp=np.array([5, "NaT"], "M8[ms]")).as_arrow_array()
+    kept = time_columns.TimeColumn("t", timestamp=np.array([5, "NaT"], "M8[ms]")).as_arrow_array()
     assert kept.cast(pa.int64())[0].as_py() == 5_000_000
 
 
 def test_older_time_columns():
     """The older columns give indices, and timestamps in seconds (cut) and nanoseconds."""
     for made, kind, values in (
-        (any_values.TimeSequenceColumn("t", [1, 2]), "int64", [1, 2]),
-        (any_values.TimeSecondsColumn("t", [1.5, 0.1]), "timestamp[ns]", [1_500_000_000, 100_000_000]),
-        (any_values.TimeNanosColumn("t", [7, 8]), "timestamp[ns]", [7, 8]),
+        (time_columns.TimeSequenceColumn("t", [1, 2]), "int64", [1, 2]),
+        (time_columns.TimeSecondsColumn("t", [1.5, 0.1]), "timestamp[ns]", [1_500_000_000, 100_000_000]),
+        (time_columns.TimeNanosColumn("t", [7, 8]), "timestamp[ns]", [7, 8]),
     ):
         array = made.as_arrow_array()
         assert (made.timeline_name(), str(array.type)) == ("t", kind)

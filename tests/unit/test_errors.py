@@ -1,4 +1,4 @@
-"""Exceptions, warnings, guards and strict mode."""
+"""Exceptions, warnings and strict mode."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import io
 import subprocess
 import sys
 import threading
-import warnings
 
 import pytest
 
 from shmrerun import errors
-from shmrerun.errors import RerunWarning, guard
+from shmrerun.errors import RerunWarning
 
 
 @pytest.fixture(autouse=True)
@@ -22,18 +21,12 @@ def lenient():
     yield
     errors.set_strict_mode(False)
     errors.on_warning = None
-    assert errors._thread.depth == 0
-    assert errors._thread.strict is None
-    assert errors._thread.queue == []
+    assert not errors._thread.hooked
 
 
 def here():
     """Line number of the caller."""
     return sys._getframe(1).f_lineno
-
-
-def fail():
-    raise ValueError("no such thing")
 
 
 def test_tree():
@@ -75,83 +68,26 @@ def test_warn_raises_when_strict():
         errors.warn("odd", KeyError, strict=True)
 
 
-def test_nested_guards_warn_when_the_outermost_exits():
-    """Warnings of inner guards wait for the outermost one, and keep their order."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        with guard("outer"):
-            with guard("inner"):
-                fail()
-            errors.warn("odd")
-            assert caught == []
-            fail()
-    texts = [str(item.message) for item in caught]
-    assert texts == ["inner: ValueError(no such thing)", "odd", "outer: ValueError(no such thing)"]
-
-
-def test_guarded_function_returns_none_and_keeps_its_name():
-    """A guarded function that fails warns and returns None; one that succeeds gives its result."""
-
-    @guard("name")
-    def divide(a, b, strict=None):
-        """Divide."""
-        return a / b
-
-    assert divide(4, 2) == 2
-    assert divide.__name__ == "divide"
-    with pytest.warns(RerunWarning, match=r"name: ZeroDivisionError\(division by zero\)"):
-        assert divide(1, 0) is None
-    with pytest.raises(ZeroDivisionError):
-        divide(1, 0, strict=True)
-
-
-def test_override_covers_guards_inside_and_ends_with_its_guard():
-    """A guard's strict argument holds for guards inside, on this thread, until it exits, also after a failure."""
-    with guard("outer", strict=True):
-        assert errors.strict_mode()
-        other = []
-        thread = threading.Thread(target=lambda: other.append(errors.strict_mode()))
-        thread.start()
-        thread.join()
-        assert other == [False]
-        with guard("inner", strict=False):
-            assert not errors.strict_mode()
-        assert errors.strict_mode()
-    assert not errors.strict_mode()
-    with pytest.raises(ValueError, match="no such"), guard("outer", strict=True), guard("inner"):
-        fail()
-    assert not errors.strict_mode()
-
-
-def test_failure_with_strict_false_leaves_a_strict_thread_strict():
-    """A guarded call with strict=False that fails does not change the thread's mode, even when a hook logs."""
+def test_strict_false_leaves_a_strict_process_strict():
+    """A call with strict=False that fails does not change the mode, even when a hook logs."""
     errors.set_strict_mode(True)
     errors.on_warning = lambda _: None
-    with pytest.warns(RerunWarning), guard("log", strict=False):
-        fail()
+    with pytest.warns(RerunWarning):
+        errors.report("log", ValueError("x"), strict=False)
     assert errors.strict_mode()
 
 
-def test_only_exceptions_are_caught():
-    """KeyboardInterrupt goes through a guard, and what was held back is still told."""
-
-    @guard("outer")
-    def interrupted():
-        with guard("inner"):
-            fail()
-        raise KeyboardInterrupt
-
-    with pytest.warns(RerunWarning, match="inner"), pytest.raises(KeyboardInterrupt):
-        interrupted()
-
-
-def test_filter_that_raises_keeps_guards_in_order():
-    """With warnings turned into errors, the first one propagates and nothing stays queued."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        nested = guard("outer")(guard("inner")(fail))
-        with pytest.raises(RerunWarning, match="inner"):
-            nested()
+def test_strict_mode_is_the_process_s():
+    """Every thread has the same mode, but for one that is logging a warning."""
+    errors.set_strict_mode(True)
+    seen = []
+    thread = threading.Thread(target=lambda: seen.append(errors.strict_mode()))
+    thread.start()
+    thread.join()
+    errors.on_warning = lambda _: seen.append(errors.strict_mode())
+    with pytest.warns(RerunWarning):
+        errors.warn("odd", strict=False)
+    assert seen == [True, False]
 
 
 def test_hook_gets_text_and_stack():

@@ -191,3 +191,36 @@ def test_plain_numbers_do_not_import_numpy():
         "assert 'numpy' not in sys.modules and 'pyarrow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+class _Missing(dt.datetime):
+    """What pandas.NaT is like: a datetime that differs from itself, with a value and without a unit."""
+
+    value = -(2**63)
+
+    def as_unit(self, unit):
+        return self
+
+    def __eq__(self, other):
+        return False
+
+    def __ne__(self, other):
+        return True
+
+    __hash__ = None
+
+
+def test_a_missing_timestamp_is_nat():
+    """pandas.NaT is taken as NumPy's NaT: the smallest time, and a null in a column; where a number is needed it is refused."""
+    from shmrerun import archetypes, errors
+    from shmrerun.model.time_columns import TimeColumn
+
+    missing = _Missing(2000, 1, 1)
+    assert times.convert("t", timestamp=missing) == times.convert("t", timestamp=np.datetime64("NaT"))
+    column = TimeColumn("t", timestamp=[dt.datetime(1970, 1, 1, tzinfo=dt.UTC), missing]).as_arrow_array()
+    assert column.is_null().to_pylist() == [False, True]
+    assert TimeColumn("t", duration=np.array([1, "NaT"], "m8[s]")).as_arrow_array().null_count == 1
+    with pytest.raises(TypeError):
+        times.convert("t", duration=missing)
+    with pytest.warns(errors.RerunWarning, match="TimestampBatch: TypeError"):
+        assert len(archetypes.RecordingInfo(start_time=missing).start_time) == 0

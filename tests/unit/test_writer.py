@@ -11,7 +11,7 @@ from shmrerun.aggregator.batcher import Batcher
 from shmrerun.aggregator.commit_log import CommitLog
 from shmrerun.aggregator.descriptors import Descriptors
 from shmrerun.aggregator.writer import Writer
-from shmrerun.model.archetype import make_class
+from shmrerun.model.archetype import archetype_class
 from shmrerun.shm import segments
 from shmrerun.shm.words import LANE_MAGIC, ROW_STATIC, SWITCH_ENABLED, HeadView, LaneView, SessionView, TreeView
 
@@ -73,7 +73,7 @@ class Rig:
         return
 
     def row(self, value):
-        columns, parts = make_class("Scalars")(value)._row()
+        columns, parts = archetype_class("Scalars")(value)._row()
         columns.id = columns.id or _core.columns(columns.definition)
         assert self.lane.append(_core.path(b"/rows"), columns.id, parts, ROW_STATIC)[0] <= 2
 

@@ -5,7 +5,7 @@ warnings is the constructors' business. Plain Python numbers, texts and flat lis
 C-contiguous array of the field's own dtype is passed on without a copy, so it must not be changed until it is logged.
 
 A converter's ``quick`` table holds what constructors try first: by exact type, for the usual forms. Its entries take
-only what they understand fully and raise anything otherwise; then :func:`take` decides, and says what is wrong.
+only what they understand fully and raise anything otherwise; then ``finder.take`` decides, and says what is wrong.
 
 Source: rules observed on rerun-sdk 0.41.0.
 """
@@ -20,10 +20,10 @@ from struct import Struct
 from struct import error as struct_error
 from typing import TYPE_CHECKING, NamedTuple
 
+from shmrerun.errors import warn
 from shmrerun.model.convert.buffers import (
     ZERO_OFFSET,
     as_numpy,
-    is_arrow,
     offsets_of,
     pack_offsets,
     span,
@@ -46,8 +46,7 @@ _CODES = {  # NumPy dtype: array typecode
 }  # fmt: skip
 TENSOR_VARIANTS = ("u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8")  # dtypes of the union's arms
 
-
-_EMPTY: Parts = (0, None, b"")
+EMPTY: Parts = (0, None, b"")
 EMPTY_TEXT: Parts = (0, None, ZERO_OFFSET, b"")
 _SIZES = {size: {size} for size in (2, 3, 4, 16)}
 
@@ -73,28 +72,6 @@ def _quick(convert: Callable[[Any], Parts], *kinds: type, **special: Callable[[A
     if "rows" in special:
         table[list] = table[tuple] = special["rows"]
     return table
-
-
-def take(found: Converter, arrow: str, value: Any) -> Parts:
-    """Convert a value (not None): batches and Arrow arrays of the right type as they are, others by rule."""
-    from shmrerun.model.batches import FieldBatch
-
-    if isinstance(value, FieldBatch):
-        if value._column.arrow == arrow:
-            return value._parts
-        value = value.as_arrow_array()
-    elif hasattr(value, "as_arrow_array") and not hasattr(value, "_converter"):
-        value = value.as_arrow_array()
-    if is_arrow(value):
-        import pyarrow as pa
-
-        from shmrerun.model.arrow_types import parts_of, type_text
-
-        if not isinstance(value, pa.Array):
-            value = pa.array(value)
-        if type_text(value.type) == arrow:
-            return parts_of(value)
-    return found.convert(value)
 
 
 def _numbers(dtype: str) -> Converter:
@@ -128,7 +105,7 @@ def _numbers(dtype: str) -> Converter:
             return value.size, None, data
         return convert(value)
 
-    return Converter(convert, _EMPTY, 1, _quick(one, *plain, rows=several, array=of_array, scalar=one))
+    return Converter(convert, EMPTY, 1, _quick(one, *plain, rows=several, array=of_array, scalar=one))
 
 
 def booleans(value: Any) -> Parts:
@@ -165,7 +142,12 @@ def _time_int(value: Any) -> int:
     np = sys.modules.get("numpy")
     if np is not None and isinstance(value, np.datetime64 | np.timedelta64):
         return int(value.astype(np.int64))
-    return int(getattr(value, "value", value))
+    number = getattr(value, "value", None)
+    if number is None:
+        return int(value)
+    if value != value:  # noqa: PLR0124  pandas.NaT
+        raise TypeError(f"a time must be a number, a TimeInt or a NumPy time, not {type(value).__name__!r}")
+    return int(number)
 
 
 def _int64s(values: Sequence[int]) -> bytes:
@@ -193,28 +175,6 @@ def texts(value: Any) -> Parts:
         value = (value,)
     raws = [str(item).encode() for item in value]
     return len(raws), None, offsets_of([len(raw) for raw in raws]), b"".join(raws)
-
-
-def enums(name: str) -> Converter:
-    """Make the converter of an enum of ``components``: members, wire values, names, or sequences of them."""
-    from shmrerun.components import enum_class
-    from shmrerun.model.tables.components import arrow_of
-
-    members = enum_class(name)
-    auto = members.auto
-    pack = Struct("<I" if arrow_of(f"enum:{name}") == "uint32" else "B").pack
-
-    def convert(value: Any) -> Parts:
-        if isinstance(value, str | int | members):
-            value = (value,)
-        codes = [pack(auto(getattr(item, "value", item)).value) for item in value]
-        return len(codes), None, b"".join(codes)
-
-    known: dict[Any, Parts] = {}
-    for member in members:
-        parts = (1, None, pack(member.value))
-        known.update(dict.fromkeys((member, member.value, member.name, member.name.lower(), member.name.upper()), parts))
-    return Converter(convert, _EMPTY, 1, {members: known.__getitem__, str: known.__getitem__, int: known.__getitem__})
 
 
 def vectors(size: int, dtype: str = "float32") -> Converter:
@@ -268,7 +228,7 @@ def vectors(size: int, dtype: str = "float32") -> Converter:
         except (TypeError, OverflowError, struct_error):
             return convert(value)
 
-    empty = (0, None, *_EMPTY)
+    empty = (0, None, *EMPTY)
     return Converter(general, empty, size, _quick(convert, rows=rows, array=of_array))
 
 
@@ -357,8 +317,6 @@ def tensor(value: Any) -> Parts:
 
 def bar_values(value: Any) -> Parts:
     """Convert one tensor that should be 1-D, dimensions of size 1 apart; it is kept when it is not, with a warning."""
-    from shmrerun.errors import warn
-
     parts = tensor(value)
     shape = array("Q", parts[7])
     if not shape or sum(size != 1 for size in shape) > 1:
@@ -381,18 +339,18 @@ def image_formats(value: Any) -> Parts:
     return tuple(columns)
 
 
-_EMPTY_LIST: Parts = (0, None, ZERO_OFFSET, *_EMPTY)
+_EMPTY_LIST: Parts = (0, None, ZERO_OFFSET, *EMPTY)
 _EMPTY_TENSOR = (0, None, *_EMPTY_LIST, 0, None, ZERO_OFFSET, *EMPTY_TEXT, 0, b"", b"", 0) + _EMPTY_LIST * len(TENSOR_VARIANTS)
 
 CONVERTERS: dict[str, Converter] = {
-    "bool": Converter(booleans, _EMPTY, 1, _quick(booleans, bool, list, tuple)),
+    "bool": Converter(booleans, EMPTY, 1, _quick(booleans, bool, list, tuple)),
     "bar_values": Converter(bar_values, _EMPTY_TENSOR, 0, _quick(bar_values, list, tuple)),
     "blob": Converter(blobs, _EMPTY_LIST, 0, _quick(blobs, bytes, bytearray, memoryview, list)),
-    "color": Converter(colors, _EMPTY, 1, _quick(colors, int, list, tuple)),
-    "image_format": Converter(image_formats, (0, None, *_EMPTY * 5), 0, {}),
+    "color": Converter(colors, EMPTY, 1, _quick(colors, int, list, tuple)),
+    "image_format": Converter(image_formats, (0, None, *EMPTY * 5), 0, {}),
     "tensor": Converter(tensor, _EMPTY_TENSOR, 0, _quick(tensor, list, tuple)),
     "text": Converter(texts, EMPTY_TEXT, 0, _quick(texts, str, list, tuple)),
-    "time": Converter(time_ints, _EMPTY, 1, _quick(time_ints, int)),
+    "time": Converter(time_ints, EMPTY, 1, _quick(time_ints, int)),
     "range64": vectors(2, "float64"),
     "dvec2": vectors(2, "float64"),
     "ivec3": vectors(3, "int32"),
@@ -402,17 +360,3 @@ CONVERTERS: dict[str, Converter] = {
     **{f"vec{size}": vectors(size) for size in (2, 3, 4)},
     **{f"uvec{size}": vectors(size, "uint32") for size in (2, 3, 4)},
 }
-
-
-def converter(name: str) -> Converter:
-    """Return the converter of this name; ``"enum:ColorModel"`` converts to members of that enum."""
-    found = CONVERTERS.get(name)
-    if found is None:
-        if name.startswith("enum:"):
-            made = enums(name.removeprefix("enum:"))
-        else:
-            from shmrerun.model.convert.structs import make
-
-            made = make(name)
-        found = CONVERTERS.setdefault(name, made)
-    return found

@@ -1,4 +1,4 @@
-"""Converters of what is more than numbers and texts: strips, rotations, matrices, pairs, annotations, coefficients.
+"""Converters of what is more than numbers and texts: strips, rotations, matrices, pairs, coefficients.
 
 Source: rules observed on rerun-sdk 0.41.0.
 """
@@ -11,19 +11,20 @@ from itertools import chain
 from struct import Struct
 from typing import TYPE_CHECKING
 
+from shmrerun.errors import report
 from shmrerun.model.convert.buffers import ZERO_OFFSET, as_numpy, offsets_of, pack_offsets, span, when_numpy
-from shmrerun.model.convert.colors import packed_color
-from shmrerun.model.convert.converters import EMPTY_TEXT, TENSOR_VARIANTS, Converter, texts, vectors
+from shmrerun.model.convert.converters import EMPTY, EMPTY_TEXT, TENSOR_VARIANTS, Converter, texts, vectors
+from shmrerun.model.convert.enums import code_of
+from shmrerun.model.tables.components import arrow_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from shmrerun.model.convert.buffers import Quick
 
     Parts = tuple[Any, ...]
 
-_NONE: Parts = (0, None, b"")
 _COEFFICIENTS = 45
 _PLAIN = (int, float, list, tuple)
 
@@ -77,8 +78,6 @@ def strips(size: int, dtype: str = "float32", name: str = "Vec") -> Converter:
         try:
             return points.convert(value)
         except Exception as error:
-            from shmrerun.errors import report
-
             report(f"{name}{size}DBatch", error)
             return points.empty
 
@@ -109,7 +108,7 @@ def strips(size: int, dtype: str = "float32", name: str = "Vec") -> Converter:
         return columns([arrays[type(value)](value)])
 
     arrays = points.quick
-    empty: Parts = (0, None, ZERO_OFFSET, 0, None, *_NONE)
+    empty: Parts = (0, None, ZERO_OFFSET, 0, None, *EMPTY)
     quick: Quick = {list: rows, tuple: rows}
     when_numpy(quick, of_array)
     return Converter(convert, empty, 0, quick)
@@ -164,7 +163,7 @@ def matrices(size: int) -> Converter:
             return 1, None, size * size, None, pack(*value.T.reshape(-1).tolist())
         return convert(value)
 
-    empty: Parts = (0, None, *_NONE)
+    empty: Parts = (0, None, *EMPTY)
     quick: Quick = {list: rows, tuple: rows}
     when_numpy(quick, of_array)
     return Converter(convert, empty, size * size, quick)
@@ -195,13 +194,27 @@ def axis_angles(value: Any) -> Parts:
     return len(items), None, count, None, numbers, None, data, len(angles), None, angles
 
 
-_VIEW_EMPTY: Parts = (0, None, *_NONE)
+_VIEW_EMPTY: Parts = (0, None, *EMPTY)
+
+
+def view_codes(value: Any) -> list[int]:
+    """Return the codes of the three directions of what is given as view coordinates.
+
+    Raises
+    ------
+    ValueError
+        Not three directions.
+    """
+    if hasattr(value, "coordinates"):
+        value = value.coordinates
+    codes = [code_of("ViewDir", item) if isinstance(item, str) else int(getattr(item, "value", item)) for item in value]
+    if len(codes) != 3 or not all(1 <= code <= 6 for code in codes):
+        raise ValueError("coordinates must be an iterable of ViewDir values")
+    return codes
 
 
 def views(value: Any) -> Parts:
     """Convert view coordinates: three directions, a ViewCoordinates, or a sequence of those."""
-    from shmrerun.model.values.shapes import view_codes
-
     several = not hasattr(value, "coordinates") and len(value) and not isinstance(value, str)
     first = value[0] if several else None
     if hasattr(first, "coordinates") or (hasattr(first, "__len__") and not isinstance(first, str)):
@@ -229,25 +242,23 @@ def harmonics(value: Any) -> Parts:
     return count, None, count * 15, None, values.size, None, span(values)
 
 
-def pair_of(value: Any) -> Any:
-    """Return a pair of texts of an object with ``first`` and ``second``, or of a sequence of two.
+def pair_of(value: Any) -> tuple[str, str]:
+    """Return the two texts of an object with ``first`` and ``second``, or of a sequence of two.
 
     Raises
     ------
     ValueError
         Something else.
     """
-    from shmrerun.encodings import Utf8Pair
-
     if hasattr(value, "first") and hasattr(value, "second"):
-        return value if isinstance(value, Utf8Pair) else Utf8Pair(value.first, value.second)
+        return str(value.first), str(value.second)
     if hasattr(value, "__len__") and len(value) == 2:
-        return Utf8Pair(value[0], value[1])
+        return str(value[0]), str(value[1])
     raise ValueError(f"Cannot convert {type(value)} to Utf8Pair")
 
 
-def _pair_parts(items: Sequence[Any]) -> Parts:
-    return len(items), None, *texts([item.first for item in items]), *texts([item.second for item in items])
+def _pair_parts(items: Sequence[tuple[str, str]]) -> Parts:
+    return len(items), None, *texts([first for first, _ in items]), *texts([second for _, second in items])
 
 
 def _text_pairs(value: Any) -> Parts:
@@ -267,7 +278,7 @@ def pairs(value: Any) -> Parts:
     return _pair_parts([pair_of(item) for item in value])
 
 
-def _map_of(value: Any) -> list[Any]:
+def _map_of(value: Any) -> list[tuple[str, str]]:
     """Return the pairs of one set of keys and values."""
     if hasattr(value, "pairs"):
         value = value.pairs
@@ -287,69 +298,12 @@ def key_values(value: Any) -> Parts:
     )  # fmt: skip
 
 
-def _infos(items: Iterable[Any]) -> Parts:
-    """Parts of a column of AnnotationInfo."""
-    infos = list(items)
-    ids = _shorts([info.id for info in infos])
-    labels = [info.label for info in infos]
-    shades = [info.color for info in infos]
-    numbers = array("I", [0 if shade is None else packed_color(shade) for shade in shades])
-    raw = texts(["" if label is None else label for label in labels])
-    return (
-        len(infos), None,
-        len(infos), None, ids,
-        raw[0], _valid(labels), *raw[2:],
-        len(numbers), _valid(shades), numbers,
-    )  # fmt: skip
-
-
-def _shorts(values: Sequence[int]) -> bytes:
+def shorts(values: Sequence[int]) -> bytes:
+    """Pack numbers of 16 bits. OverflowError: one does not fit."""
     for value in values:
         if not 0 <= value < 65536:
             raise OverflowError(f"Python integer {value} out of bounds for uint16")
     return array("H", values).tobytes()
-
-
-def _valid(values: Sequence[Any]) -> bytes | None:
-    if all(value is not None for value in values):
-        return None
-    bits = sum(1 << at for at, value in enumerate(values) if value is not None)
-    return bits.to_bytes((len(values) + 7) // 8, "little")
-
-
-def _descriptions(items: Sequence[Any]) -> Parts:
-    """Parts of a column of ClassDescription."""
-    keypoints = [item.keypoint_annotations for item in items]
-    lines = [item.keypoint_connections for item in items]
-    ends = [*chain.from_iterable(lines)]
-    first, second = _shorts([end.keypoint0 for end in ends]), _shorts([end.keypoint1 for end in ends])
-    return (
-        len(items), None,
-        *_infos([item.info for item in items]),
-        len(items), None, offsets_of([len(infos) for infos in keypoints]), *_infos(chain.from_iterable(keypoints)),
-        len(items), None, offsets_of([len(line) for line in lines]),
-        len(ends), None, len(ends), None, first, len(ends), None, second,
-    )  # fmt: skip
-
-
-def annotation_contexts(value: Any) -> Parts:
-    """Convert one annotation context: a description, or an iterable of ids, tuples, infos, descriptions, elements."""
-    from shmrerun.model.values.annotations import ClassDescription, element_of
-
-    if hasattr(value, "class_map"):
-        value = value.class_map
-    if isinstance(value, ClassDescription):
-        value = [value]
-    elif isinstance(value, list | tuple) and len(value) == 1 and hasattr(value[0], "class_map"):
-        value = value[0].class_map
-    elements = [element_of(item) for item in value]
-    ids = _shorts([element.class_id for element in elements])
-    return (
-        1, None, pack_offsets(0, len(elements)),
-        len(elements), None,
-        len(elements), None, ids,
-        *_descriptions([element.class_description for element in elements]),
-    )  # fmt: skip
 
 
 def channel_counts(value: Any) -> Parts:
@@ -359,7 +313,7 @@ def channel_counts(value: Any) -> Parts:
     items = list(value.items() if isinstance(value, Mapping) else value)
     both = [(item.channel_id, item.message_count) if hasattr(item, "channel_id") else item for item in items]
     count = len(both)
-    ids = _shorts([int(channel) for channel, _ in both])
+    ids = shorts([int(channel) for channel, _ in both])
     numbers = array("Q", [int(number) for _, number in both])
     return 1, None, pack_offsets(0, count), count, None, count, None, ids, count, None, numbers
 
@@ -382,7 +336,6 @@ def video_times(value: Any) -> Parts:
 
 def _generic(name: str) -> Converter:
     """Make a converter by pyarrow: for values that no archetype has."""
-    from shmrerun.model.tables.components import arrow_of
 
     def convert(value: Any) -> Parts:
         import pyarrow as pa
@@ -462,21 +415,14 @@ def make(name: str) -> Converter:
 
 
 _PAIRS_EMPTY: Parts = (0, None, *EMPTY_TEXT, *EMPTY_TEXT)
-_COUNTS_EMPTY: Parts = (0, None, ZERO_OFFSET, 0, None, *_NONE, *_NONE)
-_INFO_EMPTY: Parts = (0, None, *_NONE, *EMPTY_TEXT, *_NONE)
-_ANNOTATIONS_EMPTY: Parts = (
-    0, None, ZERO_OFFSET,
-    0, None, *_NONE,
-    0, None, *_INFO_EMPTY, 0, None, ZERO_OFFSET, *_INFO_EMPTY, 0, None, ZERO_OFFSET, 0, None, *_NONE, *_NONE,
-)  # fmt: skip
+_COUNTS_EMPTY: Parts = (0, None, ZERO_OFFSET, 0, None, *EMPTY, *EMPTY)
 _SIMPLE: dict[str, tuple[Callable[[Any], Parts], Parts, int, tuple[type, ...]]] = {
-    "annotations": (annotation_contexts, _ANNOTATIONS_EMPTY, 0, (list,)),
-    "axis_angle": (axis_angles, (0, None, 0, None, *_NONE, *_NONE), 0, (list,)),
+    "axis_angle": (axis_angles, (0, None, 0, None, *EMPTY, *EMPTY), 0, (list,)),
     "channel_counts": (channel_counts, _COUNTS_EMPTY, 0, ()),
-    "harmonics": (harmonics, (0, None, 0, None, *_NONE), 45, ()),
+    "harmonics": (harmonics, (0, None, 0, None, *EMPTY), 45, ()),
     "key_values": (key_values, (0, None, ZERO_OFFSET, *_PAIRS_EMPTY), 0, (dict,)),
     "pair": (pairs, _PAIRS_EMPTY, 0, ()),
-    "video_time": (video_times, _NONE, 1, (int,)),
+    "video_time": (video_times, EMPTY, 1, (int,)),
     "view": (views, _VIEW_EMPTY, 3, ()),
 }
 _BUILDERS: dict[str, Callable[[], Converter]] = {

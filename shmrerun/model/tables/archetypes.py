@@ -1,10 +1,10 @@
-"""The archetypes as data: all rows by name."""
+"""The archetypes as data: all entries by name."""
 
 from __future__ import annotations
 
 from shmrerun.model.tables import data, spatial
-from shmrerun.model.tables.spec import Field, Row
+from shmrerun.model.tables.spec import ArchetypeSpec, Field, Parameter, Step
 
-__all__ = ["ROWS", "Field", "Row"]
+__all__ = ["ARCHETYPES", "ArchetypeSpec", "Field", "Parameter", "Step"]
 
-ROWS: dict[str, Row] = dict(sorted({**data.ROWS, **spatial.ROWS}.items()))
+ARCHETYPES: dict[str, ArchetypeSpec] = dict(sorted({**data.ARCHETYPES, **spatial.ARCHETYPES}.items()))

@@ -8,6 +8,8 @@ Source: rerun-sdk 0.41.0 (names, members, wire values, Arrow types, as introspec
 
 from __future__ import annotations
 
+from typing import Any
+
 ENUMS: dict[str, dict[str, int]] = {
     "AggregationPolicy": {"Off": 1, "Average": 2, "Max": 3, "Min": 4, "MinMax": 5, "MinMaxAverage": 6},
     "ChannelDatatype": {
@@ -44,37 +46,50 @@ ENUMS: dict[str, dict[str, int]] = {
 ENCODED_ENUMS = ("ChannelDatatype", "ColorModel", "PixelFormat", "ViewDir")  # those that are no components
 
 
-def _vector(kind: str, size: int) -> str:
-    return f"fixed_size_list<item: {kind} not null>[{size}]"
+#: Arrow type as a tree: the name of a plain type as pyarrow prints it, or a kind with its fields (name, tree, nullable).
+#: The code of a union's field is its place; the last item of ``fixed_size_list`` is its length.
+Tree = str | tuple[Any, ...]
 
 
-def _list(kind: str) -> str:
-    return f"list<item: {kind} not null>"
+def _item(kind: Tree) -> tuple[str, Tree, bool]:
+    return ("item", kind, False)
+
+
+def _vector(kind: Tree, size: int) -> Tree:
+    return ("fixed_size_list", _item(kind), size)
+
+
+def _list(kind: Tree) -> Tree:
+    return ("list", _item(kind))
+
+
+def _struct(*fields: tuple[str, Tree] | tuple[str, Tree, bool]) -> Tree:
+    return ("struct", *((name, kind, bool(nullable)) for name, kind, *nullable in fields))
 
 
 TENSOR_ARMS = {  # arm of the union: Arrow type of its items; the arms' codes are 1, 2, ...
     "U8": "uint8", "U16": "uint16", "U32": "uint32", "U64": "uint64", "I8": "int8", "I16": "int16", "I32": "int32",
     "I64": "int64", "F16": "halffloat", "F32": "float", "F64": "double",
 }  # fmt: skip
-_BUFFER = "dense_union<_null_markers: null=0, {}>".format(
-    ", ".join(f"{arm}: {_list(kind)} not null={code}" for code, (arm, kind) in enumerate(TENSOR_ARMS.items(), start=1))
-)
-_PAIR = "struct<first: string not null, second: string not null>"
-_INFO = "struct<id: uint16 not null, label: string, color: uint32>"
-_KEYPOINTS = "struct<keypoint0: uint16 not null, keypoint1: uint16 not null>"
-_CLASS = (
-    f"struct<info: {_INFO} not null, keypoint_annotations: {_list(_INFO)} not null, keypoint_connections: {_list(_KEYPOINTS)} not null>"
-)
-_CLASS_ELEM = f"struct<class_id: uint16 not null, class_description: {_CLASS} not null>"
-_COUNTS = "struct<channel_id: uint16 not null, message_count: uint64 not null>"
-_BOUNDARY = "dense_union<_null_markers: null=0, CursorRelative: int64 not null=1, Absolute: int64 not null=2, Infinite: null=3>"
-_TIME_RANGE = f"struct<start: {_BOUNDARY}, end: {_BOUNDARY}>"
+_NULLS = ("_null_markers", "null", True)
+_BUFFER: Tree = ("dense_union", _NULLS, *((arm, _list(kind), False) for arm, kind in TENSOR_ARMS.items()))
+_PAIR = _struct(("first", "string"), ("second", "string"))
+_INFO = _struct(("id", "uint16"), ("label", "string", True), ("color", "uint32", True))
+_KEYPOINTS = _struct(("keypoint0", "uint16"), ("keypoint1", "uint16"))
+_CLASS = _struct(("info", _INFO), ("keypoint_annotations", _list(_INFO)), ("keypoint_connections", _list(_KEYPOINTS)))
+_CLASS_ELEM = _struct(("class_id", "uint16"), ("class_description", _CLASS))
+_COUNTS = _struct(("channel_id", "uint16"), ("message_count", "uint64"))
+_BOUNDARY: Tree = (
+    "dense_union", _NULLS, ("CursorRelative", "int64", False), ("Absolute", "int64", False), ("Infinite", "null", True),
+)  # fmt: skip
+_TIME_RANGE = _struct(("start", _BOUNDARY, True), ("end", _BOUNDARY, True))
+_TENSOR = _struct(("shape", _list("uint64")), ("names", _list("string"), True), ("buffer", _BUFFER, True))
 
-#: Converter: Arrow type, exactly as pyarrow prints it. Converters ``enum:Name`` are not listed.
-ARROW = {
+#: Converter: Arrow type of its values. Converters ``enum:Name`` are not listed.
+TYPES: dict[str, Tree] = {
     "annotations": _list(_CLASS_ELEM),
-    "axis_angle": f"struct<axis: {_vector('float', 3)} not null, angle: float not null>",
-    "bar_values": f"struct<shape: {_list('uint64')} not null, names: {_list('string')}, buffer: {_BUFFER}>",
+    "axis_angle": _struct(("axis", _vector("float", 3)), ("angle", "float")),
+    "bar_values": _TENSOR,
     "blob": _list("uint8"),
     "bool": "bool",
     "channel_counts": _list(_COUNTS),
@@ -83,26 +98,27 @@ ARROW = {
     "float32": "float",
     "float64": "double",
     "geo_strips": _list(_vector("double", 2)),
-    "harmonics": f"fixed_size_list<item: {_vector('halffloat', 3)} not null>[15]",
-    "image_format": (
-        "struct<width: uint32 not null, height: uint32 not null, pixel_format: uint8, color_model: uint8, channel_datatype: uint8>"
+    "harmonics": _vector(_vector("halffloat", 3), 15),
+    "image_format": _struct(
+        ("width", "uint32"), ("height", "uint32"), ("pixel_format", "uint8", True), ("color_model", "uint8", True),
+        ("channel_datatype", "uint8", True),
     ),
-    "index_selection": "struct<dimension: uint32 not null, index: uint64 not null>",
+    "index_selection": _struct(("dimension", "uint32"), ("index", "uint64")),
     "ivec3": _vector("int32", 3),
     "key_values": _list(_PAIR),
     "mat3": _vector("float", 9),
     "mat4": _vector("float", 16),
     "pair": _PAIR,
     "quaternion": _vector("float", 4),
-    "range2": f"struct<x_range: {_vector('double', 2)} not null, y_range: {_vector('double', 2)} not null>",
+    "range2": _struct(("x_range", _vector("double", 2)), ("y_range", _vector("double", 2))),
     "range64": _vector("double", 2),
-    "selection": "struct<dimension: uint32 not null, invert: bool not null>",
+    "selection": _struct(("dimension", "uint32"), ("invert", "bool")),
     "strips2": _list(_vector("float", 2)),
     "strips3": _list(_vector("float", 3)),
-    "tensor": f"struct<shape: {_list('uint64')} not null, names: {_list('string')}, buffer: {_BUFFER}>",
+    "tensor": _TENSOR,
     "text": "string",
     "time": "int64",
-    "time_bounds": "struct<min: int64 not null, max: int64 not null>",
+    "time_bounds": _struct(("min", "int64"), ("max", "int64")),
     "time_range": _TIME_RANGE,
     "uint16": "uint16",
     "uint32": "uint32",
@@ -116,7 +132,7 @@ ARROW = {
     "vec4": _vector("float", 4),
     "video_time": "int64",
     "view": _vector("uint8", 3),
-    "visible_time_range": f"struct<timeline: string not null, range: {_TIME_RANGE} not null>",
+    "visible_time_range": _struct(("timeline", "string"), ("range", _TIME_RANGE)),
     "class_element": _CLASS_ELEM,
     "class_description": _CLASS,
     "annotation_info": _INFO,
@@ -124,7 +140,23 @@ ARROW = {
     "channel_count": _COUNTS,
     "tensor_buffer": _BUFFER,
     "boundary": _BOUNDARY,
-}
+}  # fmt: skip
+
+
+def text_of(tree: Tree) -> str:
+    """Return the text of a type, exactly as pyarrow prints it: the form in which it travels."""
+    if isinstance(tree, str):
+        return tree
+    kind, *fields = tree
+    size = f"[{fields.pop()}]" if kind == "fixed_size_list" else ""
+    texts = [f"{name}: {text_of(inner)}{'' if nullable else ' not null'}" for name, inner, nullable in fields]
+    if kind == "dense_union":
+        texts = [f"{text}={code}" for code, text in enumerate(texts)]
+    return f"{kind}<{', '.join(texts)}>{size}"
+
+
+#: Converter: text of its Arrow type.
+ARROW = {name: text_of(tree) for name, tree in TYPES.items()}
 
 #: Encoding: its converter, and its only field if it has one; those without one are written in ``_values`` and others.
 ENCODINGS: dict[str, tuple[str, str]] = {

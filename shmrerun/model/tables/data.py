@@ -5,17 +5,17 @@ Source: rerun-sdk 0.41.0, as introspected.
 
 from __future__ import annotations
 
-from shmrerun.model.tables.spec import Row
+from shmrerun.model.tables.spec import ArchetypeSpec, Step
 
-ROWS: dict[str, Row] = {
-    "AnnotationContext": Row(
+ARCHETYPES: dict[str, ArchetypeSpec] = {
+    "AnnotationContext": ArchetypeSpec(
         "Labels and colours of classes and keypoints, for the entity and all below it.",
         """
             context AnnotationContext
         """,
         required=1,
     ),
-    "Asset3D": Row(
+    "Asset3D": ArchetypeSpec(
         "A 3D model as the bytes of a file (glTF, GLB, OBJ, STL, ...), from ``path`` or ``contents``.",
         """
             blob Blob
@@ -23,28 +23,28 @@ ROWS: dict[str, Row] = {
             albedo_factor AlbedoFactor
         """,
         parameters="* path contents media_type albedo_factor",
-        prepare='blob, media_type = rule("contents")(path, contents, media_type)',
+        prepare=(Step("contents", "path contents media_type", "blob media_type"),),
     ),
-    "AssetAudio": Row(
+    "AssetAudio": ArchetypeSpec(
         "A sound as the bytes of a file, from ``path`` or ``contents``.",
         """
             blob Blob
             media_type MediaType
         """,
         parameters="* path contents media_type",
-        prepare='blob, media_type = rule("contents")(path, contents, media_type)',
+        prepare=(Step("contents", "path contents media_type", "blob media_type"),),
     ),
-    "AssetVideo": Row(
+    "AssetVideo": ArchetypeSpec(
         "A video as the bytes of a file (MP4), from ``path`` or ``contents``.",
         """
             blob Blob
             media_type MediaType
         """,
         parameters="* path contents media_type",
-        prepare='blob, media_type = rule("contents")(path, contents, media_type)',
+        prepare=(Step("contents", "path contents media_type", "blob media_type"),),
         extras=("mp4:read_frame_timestamps_nanos",),
     ),
-    "BarChart": Row(
+    "BarChart": ArchetypeSpec(
         "A bar chart: ``values`` is a 1-D tensor, one bar a value, at ``abscissa`` if given.",
         """
             values TensorData bar_values
@@ -54,7 +54,7 @@ ROWS: dict[str, Row] = {
         """,
         required=1,
     ),
-    "DepthImage": Row(
+    "DepthImage": ArchetypeSpec(
         "Distances from the camera, shape (height, width); ``meter`` is the number of units in one metre.",
         """
             buffer ImageBuffer
@@ -69,7 +69,7 @@ ROWS: dict[str, Row] = {
         init="images:depth_image",
         extras=("images:image_format", "images:as_pil_image", "compress:compress_depth as compress"),
     ),
-    "EncodedDepthImage": Row(
+    "EncodedDepthImage": ArchetypeSpec(
         "A depth image as the bytes of a file, such as PNG.",
         """
             blob Blob
@@ -83,7 +83,7 @@ ROWS: dict[str, Row] = {
         """,
         required=1,
     ),
-    "EncodedImage": Row(
+    "EncodedImage": ArchetypeSpec(
         "An image as the bytes of a file (JPEG, PNG, ...): from ``path``, or ``contents`` with ``media_type``.",
         """
             blob Blob
@@ -93,9 +93,9 @@ ROWS: dict[str, Row] = {
             magnification_filter MagnificationFilter
         """,
         parameters="* path contents media_type opacity draw_order magnification_filter",
-        prepare='blob, media_type = rule("image_contents")(path, contents, media_type)',
+        prepare=(Step("image_contents", "path contents media_type", "blob media_type"),),
     ),
-    "GraphEdges": Row(
+    "GraphEdges": ArchetypeSpec(
         "Edges of a graph: pairs of node ids.",
         """
             edges GraphEdge
@@ -103,7 +103,7 @@ ROWS: dict[str, Row] = {
         """,
         required=1,
     ),
-    "GraphNodes": Row(
+    "GraphNodes": ArchetypeSpec(
         "Nodes of a graph: ids, and positions where they are fixed.",
         """
             node_ids GraphNode
@@ -115,7 +115,7 @@ ROWS: dict[str, Row] = {
         """,
         required=1,
     ),
-    "GridMap": Row(
+    "GridMap": ArchetypeSpec(
         "A map of cells in the plane, as an image with the size of a cell in metres.",
         """
             data ImageBuffer
@@ -131,7 +131,7 @@ ROWS: dict[str, Row] = {
         required=3,
         keyword=True,
     ),
-    "Image": Row(
+    "Image": ArchetypeSpec(
         "An image of uint8 to float64 channels, or in a pixel format of its own.",
         """
             buffer ImageBuffer
@@ -143,7 +143,7 @@ ROWS: dict[str, Row] = {
         init="images:image",
         extras=("images:image_format", "images:as_pil_image", "compress:compress_image as compress"),
     ),
-    "McapChannel": Row(
+    "McapChannel": ArchetypeSpec(
         "A channel of an MCAP file.",
         """
             id ChannelId
@@ -154,14 +154,14 @@ ROWS: dict[str, Row] = {
         required=3,
         keyword=True,
     ),
-    "McapMessage": Row(
+    "McapMessage": ArchetypeSpec(
         "The bytes of a message of an MCAP file.",
         """
             data Blob
         """,
         required=1,
     ),
-    "McapSchema": Row(
+    "McapSchema": ArchetypeSpec(
         "A schema of an MCAP file.",
         """
             id SchemaId
@@ -172,7 +172,7 @@ ROWS: dict[str, Row] = {
         required=4,
         keyword=True,
     ),
-    "McapStatistics": Row(
+    "McapStatistics": ArchetypeSpec(
         "The statistics of an MCAP file.",
         """
             message_count Count
@@ -188,7 +188,7 @@ ROWS: dict[str, Row] = {
         required=8,
         keyword=True,
     ),
-    "Measurements": Row(
+    "Measurements": ArchetypeSpec(
         "Measured values.",
         """
             values Scalar
@@ -203,21 +203,21 @@ ROWS: dict[str, Row] = {
         """,
         required=1,
     ),
-    "RecordingInfo": Row(
+    "RecordingInfo": ArchetypeSpec(
         "Properties of a recording: start time (nanoseconds since 1970-01-01 UTC) and name.",
         """
             start_time Timestamp
             name Name
         """,
     ),
-    "Scalars": Row(
+    "Scalars": ArchetypeSpec(
         "One or more float64 values at a time, plotted over time.",
         """
             scalars Scalar
         """,
         required=1,
     ),
-    "SegmentationImage": Row(
+    "SegmentationImage": ArchetypeSpec(
         "Class ids, shape (height, width).",
         """
             buffer ImageBuffer
@@ -227,7 +227,7 @@ ROWS: dict[str, Row] = {
         """,
         init="images:segmentation_image",
     ),
-    "SeriesLines": Row(
+    "SeriesLines": ArchetypeSpec(
         "How the scalars of an entity are drawn as lines.",
         """
             colors Color
@@ -238,7 +238,7 @@ ROWS: dict[str, Row] = {
             interpolation_mode InterpolationMode
         """,
     ),
-    "SeriesPoints": Row(
+    "SeriesPoints": ArchetypeSpec(
         "How the scalars of an entity are drawn as points.",
         """
             colors Color
@@ -247,18 +247,15 @@ ROWS: dict[str, Row] = {
             visible_series Visible
             marker_sizes MarkerSize
         """,
-        prepare="""
-if colors is None and markers is None and names is None and visible_series is None and marker_sizes is None:
-    markers = 1
-""",
+        prepare=(Step("default_marker", "colors markers names visible_series marker_sizes", "markers"),),
     ),
-    "StateChange": Row(
+    "StateChange": ArchetypeSpec(
         "The state that an entity is in from now on.",
         """
             state Text
         """,
     ),
-    "StateConfiguration": Row(
+    "StateConfiguration": ArchetypeSpec(
         "How the states of an entity are shown.",
         """
             values Text
@@ -267,19 +264,16 @@ if colors is None and markers is None and names is None and visible_series is No
             visible Visible
         """,
     ),
-    "Tensor": Row(
+    "Tensor": ArchetypeSpec(
         "An array of any dimensions, uint8 to float64, with names of the dimensions.",
         """
             data TensorData
             value_range ValueRange
         """,
         parameters="data? * dim_names value_range",
-        prepare="""
-if data is None or dim_names is not None:
-    data = rule("tensor")(data, dim_names)
-""",
+        prepare=(Step("tensor", "data dim_names", "data"),),
     ),
-    "TextDocument": Row(
+    "TextDocument": ArchetypeSpec(
         "A text, of media type ``text/plain`` unless told otherwise.",
         """
             text Text
@@ -287,7 +281,7 @@ if data is None or dim_names is not None:
         """,
         required=1,
     ),
-    "TextLog": Row(
+    "TextLog": ArchetypeSpec(
         "A log message with a level (any text) and a colour.",
         """
             text Text
@@ -296,7 +290,7 @@ if data is None or dim_names is not None:
         """,
         required=1,
     ),
-    "VideoFrameReference": Row(
+    "VideoFrameReference": ArchetypeSpec(
         "A frame of a video by its time: the entity's AssetVideo unless ``video_reference`` names another.",
         """
             timestamp VideoTimestamp
@@ -305,13 +299,10 @@ if data is None or dim_names is not None:
             draw_order DrawOrder
         """,
         parameters="timestamp? * seconds nanoseconds video_reference opacity draw_order",
-        prepare="""
-if type(timestamp) is not int or seconds is not None or nanoseconds is not None:
-    timestamp = rule("video_time")(timestamp, seconds, nanoseconds)
-""",
-        extras=("convert.rules:columns_secs", "convert.rules:columns_millis", "convert.rules:columns_nanos"),
+        prepare=(Step("video_time", "timestamp seconds nanoseconds", "timestamp"),),
+        extras=("methods:columns_secs", "methods:columns_millis", "methods:columns_nanos"),
     ),
-    "VideoStream": Row(
+    "VideoStream": ArchetypeSpec(
         "A stream of encoded video: one ``sample`` at a time.",
         """
             codec VideoCodec
@@ -322,7 +313,7 @@ if type(timestamp) is not int or seconds is not None or nanoseconds is not None:
         """,
         required=1,
     ),
-    "Volume3D": Row(
+    "Volume3D": ArchetypeSpec(
         "Values on a regular grid in space.",
         """
             values TensorData
@@ -336,7 +327,7 @@ if type(timestamp) is not int or seconds is not None or nanoseconds is not None:
         """,
         required=1,
     ),
-    "VoxelGridMap": Row(
+    "VoxelGridMap": ArchetypeSpec(
         "Voxels of a regular grid: their indices, and values or colours.",
         """
             voxel_indices VoxelIndex

@@ -5,12 +5,12 @@ Source: rerun-sdk 0.41.0, as introspected.
 
 from __future__ import annotations
 
-from shmrerun.model.tables.spec import Row
+from shmrerun.model.tables.spec import ArchetypeSpec, Step
 
-_CLASS_0 = "class_ids = 0 if class_ids is None and keypoint_ids is not None else class_ids"
+_CLASS_0 = (Step("first_class", "class_ids", "class_ids", given="keypoint_ids"),)
 
-ROWS: dict[str, Row] = {
-    "Arrows2D": Row(
+ARCHETYPES: dict[str, ArchetypeSpec] = {
+    "Arrows2D": ArchetypeSpec(
         "Arrows in the plane: ``vectors`` from ``origins`` (default: zero).",
         """
             vectors Vector2D
@@ -25,7 +25,7 @@ ROWS: dict[str, Row] = {
         required=1,
         keyword=True,
     ),
-    "Arrows3D": Row(
+    "Arrows3D": ArchetypeSpec(
         "Arrows in space: ``vectors`` from ``origins`` (default: zero).",
         """
             vectors Vector3D
@@ -39,7 +39,7 @@ ROWS: dict[str, Row] = {
         required=1,
         keyword=True,
     ),
-    "Boxes2D": Row(
+    "Boxes2D": ArchetypeSpec(
         "Boxes in the plane: by half sizes and centers, sizes and mins, or an array of shape (n, 4) with its format.",
         """
             half_sizes HalfSize2D
@@ -52,12 +52,9 @@ ROWS: dict[str, Row] = {
             class_ids ClassId
         """,
         parameters=("* sizes mins half_sizes centers array array_format radii colors labels show_labels draw_order class_ids"),
-        prepare="""
-if sizes is not None or mins is not None or array is not None:
-    half_sizes, centers = rule("boxes2d")(sizes, mins, half_sizes, centers, array, array_format)
-""",
+        prepare=(Step("boxes2d", "sizes mins half_sizes centers array array_format", "half_sizes centers", given="sizes mins array"),),
     ),
-    "Boxes3D": Row(
+    "Boxes3D": ArchetypeSpec(
         "Boxes in space: by half sizes and centers, or by sizes and mins; with rotations.",
         """
             half_sizes HalfSize3D
@@ -74,14 +71,12 @@ if sizes is not None or mins is not None or array is not None:
         parameters=(
             "* sizes mins half_sizes centers rotation_axis_angles quaternions rotations colors radii fill_mode labels show_labels class_ids"
         ),
-        prepare="""
-if sizes is not None or mins is not None:
-    half_sizes, centers = rule("boxes3d")(sizes, mins, half_sizes, centers)
-if rotations is not None:
-    quaternions, rotation_axis_angles = rule("rotations")(rotations, quaternions, rotation_axis_angles)
-""",
+        prepare=(
+            Step("boxes3d", "sizes mins half_sizes centers", "half_sizes centers", given="sizes mins"),
+            Step("rotations", "rotations quaternions rotation_axis_angles", "quaternions rotation_axis_angles", given="rotations"),
+        ),
     ),
-    "Capsules3D": Row(
+    "Capsules3D": ArchetypeSpec(
         "Cylinders with round caps: from the origin along z, then rotated and translated.",
         """
             lengths Length
@@ -97,23 +92,23 @@ if rotations is not None:
             class_ids ClassId
         """,
     ),
-    "Clear": Row(
+    "Clear": ArchetypeSpec(
         "Empties all components of an entity, and of all below it if ``recursive``.",
         """
             is_recursive ClearIsRecursive
         """,
         parameters="* recursive!",
-        prepare="is_recursive = recursive",
-        extras=("convert.rules:flat", "convert.rules:recursive"),
+        renamed={"is_recursive": "recursive"},
+        extras=("methods:flat", "methods:recursive"),
     ),
-    "CoordinateFrame": Row(
+    "CoordinateFrame": ArchetypeSpec(
         "The name of the coordinate frame that an entity is in.",
         """
             frame TransformFrameId
         """,
         required=1,
     ),
-    "Cylinders3D": Row(
+    "Cylinders3D": ArchetypeSpec(
         "Cylinders along z, then rotated and moved to their centers.",
         """
             lengths Length
@@ -129,7 +124,7 @@ if rotations is not None:
             class_ids ClassId
         """,
     ),
-    "Ellipses2D": Row(
+    "Ellipses2D": ArchetypeSpec(
         "Ellipses in the plane, along its axes.",
         """
             half_sizes HalfSize2D
@@ -143,7 +138,7 @@ if rotations is not None:
         """,
         parameters="* half_sizes centers line_radii colors labels show_labels draw_order class_ids",
     ),
-    "Ellipsoids3D": Row(
+    "Ellipsoids3D": ArchetypeSpec(
         "Ellipsoids or spheres: half sizes, or ``radii`` of spheres.",
         """
             half_sizes HalfSize3D
@@ -158,12 +153,9 @@ if rotations is not None:
             class_ids ClassId
         """,
         parameters=("* half_sizes radii centers rotation_axis_angles quaternions colors line_radii fill_mode labels show_labels class_ids"),
-        prepare="""
-if radii is not None:
-    half_sizes = rule("spheres")(radii, half_sizes)
-""",
+        prepare=(Step("spheres", "radii half_sizes", "half_sizes", given="radii"),),
     ),
-    "GaussianSplats3D": Row(
+    "GaussianSplats3D": ArchetypeSpec(
         "Gaussian splats: centers, scales, rotations, colours, coefficients of spherical harmonics.",
         """
             centers Position3D
@@ -175,7 +167,7 @@ if radii is not None:
         """,
         required=1,
     ),
-    "GeoLineStrings": Row(
+    "GeoLineStrings": ArchetypeSpec(
         "Lines on the map: latitudes and longitudes in degrees, float64.",
         """
             line_strings GeoLineString
@@ -183,9 +175,9 @@ if radii is not None:
             colors Color
         """,
         parameters="* lat_lon! radii colors",
-        prepare="line_strings = lat_lon",
+        renamed={"line_strings": "lat_lon"},
     ),
-    "GeoPoints": Row(
+    "GeoPoints": ArchetypeSpec(
         "Points on the map: latitudes and longitudes in degrees, shape (n, 2), float64.",
         """
             positions LatLon
@@ -194,9 +186,9 @@ if radii is not None:
             class_ids ClassId
         """,
         parameters="* lat_lon! radii colors class_ids",
-        prepare="positions = lat_lon",
+        renamed={"positions": "lat_lon"},
     ),
-    "InstancePoses3D": Row(
+    "InstancePoses3D": ArchetypeSpec(
         "Poses of the instances of an entity; several poses make several instances.",
         """
             translations Translation3D
@@ -206,7 +198,7 @@ if radii is not None:
             mat3x3 TransformMat3x3
         """,
     ),
-    "LineStrips2D": Row(
+    "LineStrips2D": ArchetypeSpec(
         "Strips of lines in the plane: one strip of shape (n, 2), or a sequence of strips; float32.",
         """
             strips LineStrip2D
@@ -219,7 +211,7 @@ if radii is not None:
         """,
         required=1,
     ),
-    "LineStrips3D": Row(
+    "LineStrips3D": ArchetypeSpec(
         "Strips of lines in space: one strip of shape (n, 3), or a sequence of strips; float32.",
         """
             strips LineStrip3D
@@ -231,7 +223,7 @@ if radii is not None:
         """,
         required=1,
     ),
-    "Mesh3D": Row(
+    "Mesh3D": ArchetypeSpec(
         "Triangles in space; without ``triangle_indices`` each three vertices are one.",
         """
             vertex_positions Position3D
@@ -249,13 +241,9 @@ if radii is not None:
             "* vertex_positions! triangle_indices vertex_normals vertex_colors vertex_texcoords albedo_texture "
             "albedo_factor face_rendering class_ids"
         ),
-        prepare="""
-albedo_texture_buffer = albedo_texture_format = None
-if albedo_texture is not None:
-    albedo_texture_buffer, albedo_texture_format = rule("texture")(albedo_texture)
-""",
+        prepare=(Step("texture", "albedo_texture", "albedo_texture_buffer albedo_texture_format", given="albedo_texture"),),
     ),
-    "Pinhole": Row(
+    "Pinhole": ArchetypeSpec(
         "A pinhole camera: a 3x3 projection, or focal length with resolution, or angle of view with aspect ratio.",
         """
             image_from_camera PinholeProjection
@@ -271,13 +259,15 @@ if albedo_texture is not None:
             "* image_from_camera resolution camera_xyz width height focal_length principal_point fov_y aspect_ratio "
             "child_frame parent_frame image_plane_distance color line_width"
         ),
-        prepare="""
-image_from_camera, resolution = rule("pinhole")(
-    image_from_camera, resolution, width, height, focal_length, principal_point, fov_y, aspect_ratio
-)
-""",
+        prepare=(
+            Step(
+                "pinhole",
+                "image_from_camera resolution width height focal_length principal_point fov_y aspect_ratio",
+                "image_from_camera resolution",
+            ),
+        ),
     ),
-    "Points2D": Row(
+    "Points2D": ArchetypeSpec(
         "Points in the plane; ``positions`` has shape (n, 2), float32.",
         """
             positions Position2D
@@ -292,7 +282,7 @@ image_from_camera, resolution = rule("pinhole")(
         required=1,
         prepare=_CLASS_0,
     ),
-    "Points3D": Row(
+    "Points3D": ArchetypeSpec(
         "Points in space; ``positions`` has shape (n, 3), float32.",
         """
             positions Position3D
@@ -307,7 +297,7 @@ image_from_camera, resolution = rule("pinhole")(
         required=1,
         prepare=_CLASS_0,
     ),
-    "Transform3D": Row(
+    "Transform3D": ArchetypeSpec(
         "The transform between an entity and its parent, or between two named frames.",
         """
             translation Translation3D
@@ -320,16 +310,13 @@ image_from_camera, resolution = rule("pinhole")(
             parent_frame TransformFrameId
         """,
         parameters=("* translation rotation rotation_axis_angle quaternion scale mat3x3 from_parent relation child_frame parent_frame"),
-        prepare="""
-if rotation is not None:
-    quaternion, rotation_axis_angle = rule("rotation")(rotation, quaternion, rotation_axis_angle)
-if scale is not None and type(scale) is not list:
-    scale = rule("scale")(scale)
-if from_parent is not None:
-    relation = rule("from_parent")(from_parent, relation)
-""",
+        prepare=(
+            Step("rotation", "rotation quaternion rotation_axis_angle", "quaternion rotation_axis_angle", given="rotation"),
+            Step("scale", "scale", "scale", given="scale"),
+            Step("from_parent", "from_parent relation", "relation", given="from_parent"),
+        ),
     ),
-    "TransformAxes3D": Row(
+    "TransformAxes3D": ArchetypeSpec(
         "Axes that show the transform of an entity.",
         """
             axis_length AxisLength
@@ -337,12 +324,12 @@ if from_parent is not None:
         """,
         required=1,
     ),
-    "ViewCoordinates": Row(
+    "ViewCoordinates": ArchetypeSpec(
         "What the axes mean: directions of x, y and z.",
         """
             xyz ViewCoordinates
         """,
         required=1,
-        finish="convert.rules:view_constants",
+        finish="methods:view_constants",
     ),
 }

@@ -1,4 +1,4 @@
-"""The form of the table's rows: an archetype as data, its fields as text."""
+"""The form of the table's entries: an archetype as data, its fields as text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Field(NamedTuple):
     """One field of an archetype.
 
     ``component_type`` is the full name of the component, ``arrow`` the text of its Arrow type, ``converter`` names its
-    converter in ``model.convert.converters``.
+    converter in ``model.convert.finder``.
     """
 
     name: str
@@ -28,7 +28,26 @@ class Parameter(NamedTuple):
     keyword: bool
 
 
-class Row:
+class Step(NamedTuple):
+    """Something that a constructor does before its fields are set: a function of some parameters makes others of them.
+
+    Parameters
+    ----------
+    function : str
+        Name of a function of ``model.convert.arguments``.
+    takes, makes : str
+        Names of parameters and fields that it is called with, and of those that are set to what it returns.
+    given : str
+        Parameters of which one must be given (not None), or the step is left out; empty: it never is.
+    """
+
+    function: str
+    takes: str
+    makes: str
+    given: str = ""
+
+
+class ArchetypeSpec:
     """One archetype.
 
     Parameters
@@ -44,8 +63,10 @@ class Row:
     parameters : str
         The constructor's parameters, where they are not the fields: names, ``*``, ``!`` after required ones and ``?``
         after positional ones with a default.
-    prepare : str
-        Source that makes the fields of the parameters; an exception in it leaves all fields unset, with a warning.
+    prepare : tuple of Step
+        What makes the fields of the parameters; an exception in it leaves all fields unset, with a warning.
+    renamed : dict
+        Fields that are set from a parameter of another name.
     init : str
         ``module:function`` of a constructor of its own, with its own signature.
     extras : tuple of str
@@ -63,6 +84,7 @@ class Row:
         "keyword",
         "parameters_text",
         "prepare",
+        "renamed",
         "required",
         "text",
     )
@@ -75,7 +97,8 @@ class Row:
         required: int = 0,
         keyword: bool = False,
         parameters: str = "",
-        prepare: str = "",
+        prepare: tuple[Step, ...] = (),
+        renamed: dict[str, str] | None = None,
         init: str = "",
         extras: tuple[str, ...] = (),
         finish: str = "",
@@ -86,6 +109,7 @@ class Row:
         self.keyword = keyword
         self.parameters_text = parameters
         self.prepare = prepare
+        self.renamed = renamed or {}
         self.init = init
         self.extras = extras
         self.finish = finish

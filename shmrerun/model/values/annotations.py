@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shmrerun.model.batches import FieldBatch
+from shmrerun.model.convert.finder import columns_of, converter
+from shmrerun.model.convert.structs import pair_of
+from shmrerun.model.values import generic
 from shmrerun.model.values.base import Value
+from shmrerun.model.values.media import Rgba32
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -12,22 +17,36 @@ if TYPE_CHECKING:
 
 
 class AnnotationInfo(Value):
-    """Label and colour of an id."""
+    """Label and colour of an id.
+
+    Parameters
+    ----------
+    id : int, uint16
+        Number of a class or keypoint.
+    label : str, optional
+        Text that is shown.
+    color : int 0xRRGGBBAA, or array-like of shape (3,) or (4,), uint8 or float of 0 to 1, optional
+        The colour.
+    """
 
     __slots__ = ("color", "id", "label")
     _fields = ("id", "label", "color")
     _converter = "annotation_info"
 
     def __init__(self, id: Any, label: str | None = None, color: Any = None) -> None:  # noqa: A002  Rerun's name
-        from shmrerun.model.values.media import Rgba32
-
         self.id = int(id)
         self.label = None if label is None else str(label)
         self.color = None if color is None else Rgba32(color)
 
 
 class KeypointPair(Value):
-    """Two keypoints that a line connects."""
+    """Two keypoints that a line connects.
+
+    Parameters
+    ----------
+    keypoint0, keypoint1 : int, uint16
+        Their numbers.
+    """
 
     __slots__ = ("keypoint0", "keypoint1")
     _fields = ("keypoint0", "keypoint1")
@@ -78,13 +97,19 @@ class ClassDescription(Value):
 
     def as_component_batches(self) -> Any:
         """Return the batches of an annotation context with this class alone."""
-        from shmrerun.archetypes import AnnotationContext
-
-        return AnnotationContext(self).as_component_batches()
+        return [FieldBatch(columns_of("AnnotationContext")[0], converter("annotations").convert(self)).described()]
 
 
 class ClassDescriptionMapElem(Value):
-    """A class id with its description."""
+    """A class id with its description.
+
+    Parameters
+    ----------
+    class_id : int, uint16
+        Number of the class.
+    class_description : ClassDescription
+        How it is shown.
+    """
 
     __slots__ = ("class_description", "class_id")
     _fields = ("class_id", "class_description")
@@ -105,7 +130,13 @@ def element_of(value: Any) -> ClassDescriptionMapElem:
 
 
 class AnnotationContext:
-    """The descriptions of all classes."""
+    """The descriptions of all classes.
+
+    Parameters
+    ----------
+    class_map : sequence of ClassDescription, AnnotationInfo, tuple (id, label, color) or int
+        The classes.
+    """
 
     __slots__ = ()
 
@@ -114,7 +145,13 @@ class AnnotationContext:
 
 
 class Utf8Pair(Value):
-    """Two texts."""
+    """Two texts.
+
+    Parameters
+    ----------
+    first, second : str
+        The texts.
+    """
 
     __slots__ = ("first", "second")
     _fields = ("first", "second")
@@ -126,19 +163,31 @@ class Utf8Pair(Value):
 
 
 class KeyValuePairs:
-    """Keys with their values, both texts: a dict or a sequence of pairs."""
+    """Keys with their values, both texts.
+
+    Parameters
+    ----------
+    pairs : dict of str to str, or sequence of pairs of str
+        The keys and values.
+    """
 
     __slots__ = ()
 
     def __init__(self, pairs: Any) -> None:
-        from shmrerun.model.convert.structs import pair_of
-
         items = pairs.items() if isinstance(pairs, dict) else pairs
-        super().__init__([pair_of(item) for item in items])  # type: ignore[call-arg]
+        super().__init__([Utf8Pair(*pair_of(item)) for item in items])  # type: ignore[call-arg]
 
 
 class TensorDimensionIndexSelection(Value):
-    """One index of one dimension of a tensor."""
+    """One index of one dimension of a tensor.
+
+    Parameters
+    ----------
+    dimension : int, uint32
+        Number of the dimension.
+    index : int, uint64
+        The index in it.
+    """
 
     __slots__ = ("dimension", "index")
     _fields = ("dimension", "index")
@@ -150,7 +199,15 @@ class TensorDimensionIndexSelection(Value):
 
 
 class TensorDimensionSelection(Value):
-    """One dimension of a tensor, perhaps from its end."""
+    """One dimension of a tensor, perhaps from its end.
+
+    Parameters
+    ----------
+    dimension : int, uint32
+        Number of the dimension.
+    invert : bool, optional
+        Whether it is shown from its end.
+    """
 
     __slots__ = ("dimension", "invert")
     _fields = ("dimension", "invert")
@@ -162,7 +219,15 @@ class TensorDimensionSelection(Value):
 
 
 class ChannelCountPair(Value):
-    """A channel of an MCAP file and its number of messages."""
+    """A channel of an MCAP file and its number of messages.
+
+    Parameters
+    ----------
+    channel_id : int, uint16
+        Number of the channel.
+    message_count : int, uint64
+        How many messages it has.
+    """
 
     __slots__ = ("channel_id", "message_count")
     _fields = ("channel_id", "message_count")
@@ -174,21 +239,32 @@ class ChannelCountPair(Value):
 
 
 class Range2D(Value):
-    """A range in the plane: two pairs of float64."""
+    """A range in the plane.
+
+    Parameters
+    ----------
+    x_range, y_range : array-like of shape (2,), float64
+        Lowest and highest value along each axis.
+    """
 
     __slots__ = ("x_range", "y_range")
     _fields = ("x_range", "y_range")
     _converter = "range2"
 
     def __init__(self, x_range: Any, y_range: Any) -> None:
-        from shmrerun.encodings import Range1D
-
-        self.x_range = x_range if isinstance(x_range, Range1D) else Range1D(x_range)
-        self.y_range = y_range if isinstance(y_range, Range1D) else Range1D(y_range)
+        kind = generic.encoding("Range1D")
+        self.x_range = x_range if isinstance(x_range, kind) else kind(x_range)
+        self.y_range = y_range if isinstance(y_range, kind) else kind(y_range)
 
 
 class ClearIsRecursive:
-    """Whether clearing an entity clears what is below it; default True."""
+    """Whether clearing an entity clears what is below it.
+
+    Parameters
+    ----------
+    recursive : bool, optional
+        Default True.
+    """
 
     __slots__ = ()
 
@@ -197,7 +273,13 @@ class ClearIsRecursive:
 
 
 class GeoLineString:
-    """A line on the map: latitudes and longitudes in degrees, north and east positive."""
+    """A line on the map.
+
+    Parameters
+    ----------
+    lat_lon : array-like of shape (n, 2), float64
+        Latitude and longitude of each point in degrees, north and east positive.
+    """
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""What values of components have in common, and the classes of single values that are made from the table.
+"""What values of components have in common.
 
 A value knows its converter (by name) and gives its *parts* at once, so that constructors need not look at it twice.
 """
@@ -8,7 +8,11 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING, ClassVar
 
+from shmrerun.errors import report
 from shmrerun.model.batches import ComponentMixin, FieldBatch
+from shmrerun.model.convert.buffers import as_numpy
+from shmrerun.model.convert.converters import blobs, one_blob
+from shmrerun.model.convert.finder import converter, take
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,7 +25,7 @@ if TYPE_CHECKING:
 
     Parts = tuple[Any, ...]
 
-_TYPECODES = {
+TYPECODES = {
     "vec2": "f", "vec3": "f", "vec4": "f", "quaternion": "f", "mat3": "f", "mat4": "f", "dvec2": "d", "range64": "d",
     "uvec2": "I", "uvec3": "I", "uvec4": "I", "ivec3": "i", "uuid": "B",
 }  # fmt: skip
@@ -40,8 +44,6 @@ class Value:
 
     def _parts(self) -> Parts:
         """Parts of a column that holds this value."""
-        from shmrerun.model.convert.converters import converter
-
         return converter(self._converter).convert([self])
 
     def __eq__(self, other: object) -> bool:
@@ -57,7 +59,7 @@ class Value:
         return f"{type(self).__name__}({shown})"
 
 
-class _Lazy:
+class Lazy:
     """Attribute of a class that is looked up when it is first asked for."""
 
     __slots__ = ("_make",)
@@ -80,17 +82,6 @@ def _arrow_type(batch: type[ComponentBatch]) -> pa.DataType:
     from shmrerun.model.arrow_types import parse_type
 
     return parse_type(batch._own_column.arrow)
-
-
-def batch_type(name: str) -> _Lazy:
-    """Return the attribute ``_BATCH_TYPE`` of a component."""
-
-    def find(_: Any) -> Any:
-        from shmrerun.components import batch_class
-
-        return batch_class(name)
-
-    return _Lazy(find)
 
 
 class FloatValue(Value):
@@ -153,7 +144,7 @@ class VectorValue(Value):
     __slots__ = ("_value",)
 
     def __init__(self, value: Any) -> None:
-        code = _TYPECODES[self._converter]
+        code = TYPECODES[self._converter]
         if type(value) is list or type(value) is tuple:
             try:
                 self._value: Any = array(code, value)
@@ -163,13 +154,9 @@ class VectorValue(Value):
                 return
         import numpy as np
 
-        from shmrerun.model.convert.buffers import as_numpy
-
         self._value = np.ascontiguousarray(as_numpy(value, np.dtype(code)))
 
     def _parts(self) -> Parts:
-        from shmrerun.model.convert.converters import converter
-
         found = converter(self._converter)
         value = self._value
         if len(value) != found.width:
@@ -218,8 +205,6 @@ class BlobValue(Value):
     __slots__ = ("_value",)
 
     def __init__(self, value: Any) -> None:
-        from shmrerun.model.convert.converters import one_blob
-
         self._value = bytes(one_blob(value))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
@@ -228,8 +213,6 @@ class BlobValue(Value):
         return np.frombuffer(self._value, np.uint8).astype(np.uint8 if dtype is None else dtype)
 
     def _parts(self) -> Parts:
-        from shmrerun.model.convert.converters import blobs
-
         return blobs(self._value)
 
 
@@ -262,7 +245,7 @@ class ComponentBatch(FieldBatch):
     _own_column: ClassVar[Column]
     _own_converter: ClassVar[str]
     _COMPONENT_TYPE: ClassVar[str]  # batches of encodings have none
-    _ARROW_DATATYPE: ClassVar[pa.DataType] = _Lazy(_arrow_type)
+    _ARROW_DATATYPE: ClassVar[pa.DataType] = Lazy(_arrow_type)
 
     def __init__(self, data: Any, strict: bool | None = None) -> None:
         super().__init__(self._own_column, self._convert(data, strict))
@@ -273,9 +256,6 @@ class ComponentBatch(FieldBatch):
 
     @classmethod
     def _convert(cls, data: Any, strict: bool | None = None) -> Parts:
-        from shmrerun.errors import report
-        from shmrerun.model.convert.converters import converter, take
-
         found = converter(cls._own_converter)
         if data is None:
             return found.empty
@@ -287,46 +267,3 @@ class ComponentBatch(FieldBatch):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.as_arrow_array(),)
-
-
-def _property(slot: str, name: str) -> property:
-    def get(self: Any) -> Any:
-        value = getattr(self, slot)
-        return self._numbers() if isinstance(self, VectorValue) else value
-
-    return property(get, doc=f"The value's {name}.")
-
-
-def generic_base(converter: str) -> type[Any]:
-    """Return the class that values of this converter are made from."""
-    if converter in _TYPECODES:
-        return VectorValue
-    bases: dict[str, type[Any]] = {
-        "float32": FloatValue, "float64": FloatValue, "uint16": IntValue, "uint32": IntValue, "uint64": IntValue,
-        "time": IntValue, "video_time": IntValue, "bool": BoolValue, "text": TextValue, "blob": BlobValue,
-    }  # fmt: skip
-    return bases.get(converter, AnyValue)
-
-
-def generic_encoding(name: str, converter: str, field: str) -> type[Any]:
-    """Make the class of an encoding with one field: a constructor that names it, and a property."""
-    base = generic_base(converter)
-    body: dict[str, Any] = {
-        "__slots__": (),
-        "__module__": "shmrerun.encodings",
-        "__doc__": f"One value of the encoding {name}; field ``{field}``.",
-        "_fields": (field,),
-        "_converter": converter,
-    }
-    scope: dict[str, Any] = {"base": base}
-    if base is TextValue:
-        source = f"def __new__(cls, {field}):\n    return base.__new__(cls, {field})"
-        if field != "value":
-            body[field] = property(str.__str__, doc="The text.")
-    else:
-        source = f"def __init__(self, {field}):\n    base.__init__(self, {field})"
-        body[field] = _property("_value", field)
-    exec(source, scope)  # noqa: S102  our own table is the input
-    method = "__new__" if base is TextValue else "__init__"
-    body[method] = scope[method]
-    return type(name, (base,), body)

@@ -1,11 +1,14 @@
-"""The enums: classes made at first access from their members in ``_table``."""
+"""The enums: classes made at first access from their members in the table."""
 
 from __future__ import annotations
 
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from shmrerun.model.tables.components import ENCODED_ENUMS, ENUMS
+from shmrerun.model import docs
+from shmrerun.model.convert.enums import code_of
+from shmrerun.model.convert.finder import converter
+from shmrerun.model.tables.components import ENCODED_ENUMS, ENUMS, arrow_of
 
 if TYPE_CHECKING:
     from typing import Any, Self
@@ -25,18 +28,7 @@ class EnumBase(Enum):
         ValueError
             There is no such member.
         """
-        if isinstance(value, cls):
-            return value
-        if hasattr(value, "__index__"):
-            return cls(int(value))
-        name = str(value)
-        found = cls.__members__.get(name)
-        if found is None:
-            for member in cls:
-                if member.name.lower() == name.lower():
-                    return member
-            raise ValueError(f"Cannot convert {value} to {cls.__name__}")
-        return found
+        return value if isinstance(value, cls) else cls(code_of(cls.__name__, value))
 
     def __str__(self) -> str:
         return self.name
@@ -45,7 +37,6 @@ class EnumBase(Enum):
     def arrow_type(cls) -> pa.DataType:
         """Return the Arrow type of the wire values."""
         from shmrerun.model.arrow_types import parse_type
-        from shmrerun.model.tables.components import arrow_of
 
         return parse_type(arrow_of(f"enum:{cls.__name__}"))
 
@@ -64,5 +55,8 @@ def enum_class(name: str) -> type[EnumBase]:
     if found is None:
         module = f"shmrerun.{'encodings' if name in ENCODED_ENUMS else 'components'}"
         made: Any = EnumBase(name, ENUMS[name], module=module)  # type: ignore[call-arg]
+        made.__doc__ = docs.enum(name)
         found = _made.setdefault(name, made)  # two threads: both get the first one
+        quick = converter(f"enum:{name}").quick
+        quick[found] = {member: quick[int](member.value) for member in found}.__getitem__
     return found

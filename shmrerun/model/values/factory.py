@@ -1,14 +1,21 @@
 """Makes the classes of single values, batches and encodings at first access, from the table of components.
 
-Value classes name each other through these functions, never through the public faces. Source: rerun-sdk 0.41.0 (names, members,
-wire values, Arrow types, as introspected).
+It knows all modules of values. Those know :mod:`generic` alone, for the encodings that need no code of their own.
+
+Source: rerun-sdk 0.41.0 (names, members, wire values, Arrow types, as introspected).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shmrerun.model import docs
+from shmrerun.model.batches import ComponentBatchMixin
+from shmrerun.model.convert.finder import converter as find_converter
+from shmrerun.model.parts import Column
 from shmrerun.model.tables.components import COMPONENTS, ENCODED_ENUMS, ENCODINGS, ENUMS, arrow_of
+from shmrerun.model.values import generic
+from shmrerun.model.values.base import Component, ComponentBatch, Lazy
 from shmrerun.model.values.enums import enum_class
 
 if TYPE_CHECKING:
@@ -68,9 +75,7 @@ def _find(where: str) -> Any:
 def _fast(converter: str, cls: Any) -> None:
     """Let constructors take the parts of values of this class without looking further."""
     if hasattr(cls, "_parts"):
-        from shmrerun.model.convert.converters import converter as find
-
-        find(converter).quick.setdefault(cls, cls._parts)
+        find_converter(converter).quick.setdefault(cls, cls._parts)
 
 
 def encoding_class(name: str) -> Any:
@@ -80,14 +85,12 @@ def encoding_class(name: str) -> Any:
         if name in ENCODED_ENUMS:
             found = enum_class(name)
         else:
-            converter, field = ENCODINGS[name]
+            converter, _ = ENCODINGS[name]
             if name in _WRITTEN:
                 found = _find(f"{_WRITTEN[name]}:{name}")
                 found.__module__ = "shmrerun.encodings"
             else:
-                from shmrerun.model.values.base import generic_encoding
-
-                found = generic_encoding(name, converter, field)
+                found = generic.encoding(name)
             if name in _FINISH and name not in _MIXINS:  # else the component alone has them
                 _find(_FINISH[name])(found)
             _fast(converter, found)
@@ -103,15 +106,13 @@ def component_class(name: str) -> Any:
         if converter.startswith("enum:"):
             found = enum_class(name)
         else:
-            from shmrerun.model.values.base import Component, batch_type, generic_encoding
-
-            base = encoding_class(encoding) if encoding else generic_encoding(name, converter, _ONLY_FIELDS[name])
+            base = encoding_class(encoding) if encoding else generic.one_field_class(name, converter, _ONLY_FIELDS[name])
             mixins = (_find(_MIXINS[name]),) if name in _MIXINS else ()
             body = {
                 "__slots__": (),
                 "__module__": "shmrerun.components",
-                "__doc__": (mixins or (base,))[0].__doc__,
-                "_BATCH_TYPE": batch_type(name),
+                "__doc__": docs.component(name, (*mixins, base)),
+                "_BATCH_TYPE": Lazy(lambda _: batch_class(name)),
             }
             found = type(name, (*mixins, base, Component), body)
             if name in _FINISH:
@@ -126,10 +127,6 @@ def batch_class(name: str, *, encoding: bool = False) -> Any:
     key = f"encodings.{name}" if encoding else name
     found = _batches.get(key)
     if found is None:
-        from shmrerun.model.batches import ComponentBatchMixin
-        from shmrerun.model.parts import Column
-        from shmrerun.model.values.base import ComponentBatch
-
         if encoding:
             converter = f"enum:{name}" if name in ENCODED_ENUMS else ENCODINGS[name][0]
         else:
@@ -138,7 +135,7 @@ def batch_class(name: str, *, encoding: bool = False) -> Any:
         body = {
             "__slots__": (),
             "__module__": "shmrerun.encodings" if encoding else "shmrerun.components",
-            "__doc__": f"Several values of {name}.",
+            "__doc__": docs.batch(name, converter),
             "_own_column": Column(full or name, None, full, arrow_of(converter)),
             "_own_converter": converter,
         }

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shmrerun.model.convert.arguments import media_type_of, named_tensor
+from shmrerun.model.convert.buffers import as_numpy
+from shmrerun.model.convert.colors import packed_color
+from shmrerun.model.tables.constants import LOG_LEVELS, MEDIA_TYPES
 from shmrerun.model.values.base import Value
 from shmrerun.model.values.enums import enum_class
 
@@ -15,15 +19,19 @@ if TYPE_CHECKING:
 
 
 class Rgba32(Value):
-    """A colour: ``rgba`` is 0xRRGGBBAA, made of an int or of 3 or 4 numbers as a colour field takes them."""
+    """A colour.
+
+    Parameters
+    ----------
+    rgba : int 0xRRGGBBAA, or array-like of shape (3,) or (4,), uint8 or float of 0 to 1
+        Red, green, blue and alpha.
+    """
 
     __slots__ = ("rgba",)
     _fields = ("rgba",)
     _converter = "color"
 
     def __init__(self, rgba: int | Sequence[float]) -> None:
-        from shmrerun.model.convert.colors import packed_color
-
         self.rgba = packed_color(rgba)
 
     def __int__(self) -> int:
@@ -36,20 +44,18 @@ class Rgba32(Value):
 
 
 class Color:
-    """A colour: ``rgba`` is 0xRRGGBBAA, made of an int or of 3 or 4 numbers as a colour field takes them."""
+    """Adds a colour that depends on a text."""
 
     __slots__ = ()
 
-    @staticmethod
-    def from_string(s: str) -> Any:
+    @classmethod
+    def from_string(cls: Any, s: str) -> Any:
         """Return a colour that depends on the text alone: any process of any run gives the same one."""
         from colorsys import hsv_to_rgb
         from zlib import crc32
 
-        from shmrerun.components import component_class
-
         part = crc32(s.encode("utf-8", "surrogatepass")) / 2**32  # not hash(), which differs from process to process
-        return component_class("Color")([round(shade * 255) for shade in hsv_to_rgb(part, 0.85, 0.5)])
+        return cls([round(shade * 255) for shade in hsv_to_rgb(part, 0.85, 0.5)])
 
 
 class ImageFormat(Value):
@@ -94,7 +100,7 @@ class TensorData(Value):
     ----------
     shape : sequence of int, optional
         Only with ``buffer``, or equal to the array's.
-    buffer : array-like, optional
+    buffer : array-like, uint8 to float64, optional
         The elements in C order.
     array : array-like, optional
         The elements with their shape; dtype uint8-64, int8-64 or float16-64.
@@ -119,28 +125,8 @@ class TensorData(Value):
         array: Any = None,
         dim_names: Sequence[str] | None = None,
     ) -> None:
-        from shmrerun.errors import warn
-        from shmrerun.model.convert.buffers import as_numpy
-
-        if array is not None and buffer is not None:
-            raise ValueError("Can only specify one of 'array' or 'buffer'")
-        if array is None and buffer is None:
-            raise ValueError("Must provide one of 'array' or 'buffer'")
-        if array is None and shape is None:
-            raise ValueError("If 'buffer' is specified, 'shape' is also required")
-        values = as_numpy(buffer if array is None else array)
-        wanted = tuple(values.shape if shape is None else (int(size) for size in shape))
-        size = 1
-        for extent in wanted:
-            size *= extent
-        if size != values.size or (array is not None and wanted != values.shape):
-            raise ValueError(f"Shape {list(wanted)} does not match an array of shape {list(values.shape)}")
-        self.array = values.reshape(wanted)
-        self.shape = wanted
-        self.names = None if dim_names is None else [str(name) for name in dim_names]
-        if self.names is not None and len(self.names) != len(wanted):
-            warn(f"len(shape) = {len(wanted)} != len(dim_names) = {len(self.names)}. Ignoring tensor dimension names.")
-            self.names = None
+        found = named_tensor(array, buffer, shape, dim_names)
+        self.array, self.shape, self.names = found
 
     @property
     def buffer(self) -> TensorBuffer:
@@ -160,15 +146,19 @@ class TensorData(Value):
 
 
 class TensorBuffer(Value):
-    """The elements of a tensor, flat."""
+    """The elements of a tensor, flat.
+
+    Parameters
+    ----------
+    inner : array-like of shape (n,), uint8 to float64
+        The elements in C order.
+    """
 
     __slots__ = ("inner",)
     _fields = ("inner",)
     _converter = "tensor_buffer"
 
     def __init__(self, inner: Any) -> None:
-        from shmrerun.model.convert.buffers import as_numpy
-
         self.inner = as_numpy(inner)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
@@ -177,39 +167,25 @@ class TensorBuffer(Value):
         return np.array(self.inner, dtype=dtype)
 
 
-_MEDIA_TYPES = {
-    "TEXT": "text/plain", "MARKDOWN": "text/markdown", "JPEG": "image/jpeg", "PNG": "image/png",
-    "GLB": "model/gltf-binary", "GLTF": "model/gltf+json", "OBJ": "model/obj", "PLY": "application/x-ply",
-    "STL": "model/stl", "RVL": "application/rvl", "MP4": "video/mp4", "AAC": "audio/aac", "FLAC": "audio/flac",
-    "M4A": "audio/mp4", "MP3": "audio/mpeg", "OGG": "audio/ogg", "WAV": "audio/wav",
-}  # fmt: skip
-_EXTENSIONS = {
-    "jpg": "JPEG", "jpeg": "JPEG", "png": "PNG", "glb": "GLB", "gltf": "GLTF", "obj": "OBJ", "stl": "STL", "ply": "PLY",
-    "mp4": "MP4", "aac": "AAC", "flac": "FLAC", "m4a": "M4A", "mp3": "MP3", "ogg": "OGG", "oga": "OGG", "wav": "WAV",
-}  # fmt: skip
-
-
 class MediaType:
     """Adds the usual media types as constants, and guessing by a file's extension."""
 
     __slots__ = ()
 
     @classmethod
-    def guess_from_path(cls, path: Any) -> Any:
+    def guess_from_path(cls: Any, path: Any) -> Any:
         """Return the media type that the extension stands for, or None."""
-        import os
-
-        name = _EXTENSIONS.get(os.path.splitext(os.fspath(path))[1][1:].lower())
-        return None if name is None else getattr(cls, name)
+        found = media_type_of(path)
+        return None if found is None else cls(found)
 
 
 def finish_media_type(cls: Any) -> None:
     """Set the constants of the class."""
-    for name, text in _MEDIA_TYPES.items():
+    for name, text in MEDIA_TYPES.items():
         setattr(cls, name, cls(text))
 
 
 def finish_level(cls: Any) -> None:
     """Set the usual levels of log messages as constants of the class."""
-    for name in ("CRITICAL", "ERROR", "WARN", "INFO", "DEBUG", "TRACE"):
+    for name in LOG_LEVELS:
         setattr(cls, name, cls(name))

@@ -5,8 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from shmrerun.model.batches import OwnRow
+from shmrerun.errors import warn
+from shmrerun.model.batches import FieldBatch, OwnRow
 from shmrerun.model.convert.buffers import as_numpy, pack_f32
+from shmrerun.model.convert.finder import columns_of
+from shmrerun.model.convert.structs import view_codes
+from shmrerun.model.parts import ColumnSet
+from shmrerun.model.tables.constants import VIEW_CONSTANTS, VIEW_LETTERS
+from shmrerun.model.values import generic
 from shmrerun.model.values.base import Value, VectorValue
 from shmrerun.model.values.enums import enum_class
 
@@ -57,7 +63,8 @@ class Quaternion(VectorValue):
 
     Parameters
     ----------
-    xyzw : array-like of shape (4,)
+    xyzw : array-like of shape (4,), float32
+        The numbers.
     """
 
     __slots__ = ()
@@ -108,9 +115,8 @@ class RotationAxisAngle(Value):
     def __init__(self, axis: Any, angle: Any = None, *, radians: float | None = None, degrees: float | None = None) -> None:
         if (angle is not None) + (radians is not None) + (degrees is not None) != 1:
             raise ValueError("Must provide exactly one of angle, radians, or degrees")
-        from shmrerun.encodings import Vec3D
-
-        self.axis = axis if isinstance(axis, Vec3D) else Vec3D(axis)
+        kind = generic.encoding("Vec3D")
+        self.axis = axis if isinstance(axis, kind) else kind(axis)
         if isinstance(angle, Angle):
             self.angle = angle
         else:
@@ -141,8 +147,6 @@ class _Matrix(VectorValue):
     def __init__(self, rows: Any = None, *, columns: Any = None) -> None:
         import numpy as np
 
-        from shmrerun.errors import warn
-
         size = self._size
         if rows is not None and columns is not None:
             warn("Can't specify both columns and rows of matrix.")
@@ -171,7 +175,15 @@ class _Matrix(VectorValue):
 
 
 class Mat3x3(_Matrix):
-    """A square matrix."""
+    """A square matrix.
+
+    Parameters
+    ----------
+    rows : array-like of shape (3, 3) or (9,), float32, optional
+        The matrix row after row, as one writes it.
+    columns : array-like of shape (3, 3) or (9,), float32, optional
+        The same column after column; wins over ``rows``.
+    """
 
     __slots__ = ()
     _converter = "mat3"
@@ -179,7 +191,15 @@ class Mat3x3(_Matrix):
 
 
 class Mat4x4(_Matrix):
-    """A square matrix."""
+    """A square matrix.
+
+    Parameters
+    ----------
+    rows : array-like of shape (4, 4) or (16,), float32, optional
+        The matrix row after row, as one writes it.
+    columns : array-like of shape (4, 4) or (16,), float32, optional
+        The same column after column; wins over ``rows``.
+    """
 
     __slots__ = ()
     _converter = "mat4"
@@ -248,7 +268,13 @@ class Radius:
 
 
 class Scale3D:
-    """A scale: three factors, or one for all axes; default 1."""
+    """A scale along three axes.
+
+    Parameters
+    ----------
+    uniform_or_per_axis : float, or array-like of shape (3,), float32, optional
+        One factor for all axes, or each; default 1.
+    """
 
     __slots__ = ()
 
@@ -261,33 +287,14 @@ class Scale3D:
         super().__init__(value)  # type: ignore[call-arg]
 
 
-_LETTERS = dict(zip("UDRLFB", range(1, 7), strict=True))
-_HANDED = {  # name without the hand: letters of a right-handed system; the left-handed one mirrors the last letter
-    "X_UP": "URF", "X_DOWN": "DRB", "Y_UP": "RUB", "Y_DOWN": "RDF", "Z_UP": "RFU", "Z_DOWN": "RBD",
-}  # fmt: skip
-_LEFT = {"X_UP": "URB", "X_DOWN": "DRF", "Y_UP": "RUF", "Y_DOWN": "RDB", "Z_UP": "RBU", "Z_DOWN": "RFD"}
-
-
-def view_codes(value: Any) -> list[int]:
-    """Return the three direction codes of what is given as view coordinates.
-
-    Raises
-    ------
-    ValueError
-        Not three directions.
-    """
-    if hasattr(value, "coordinates"):
-        value = value.coordinates
-    auto = enum_class("ViewDir").auto
-    complaint = "coordinates must be an iterable of ViewDir values"
-    codes = [int(auto(item).value) if isinstance(item, str) else int(getattr(item, "value", item)) for item in value]
-    if len(codes) != 3 or not all(1 <= code <= 6 for code in codes):
-        raise ValueError(complaint)
-    return codes
-
-
 class ViewCoordinates(Value):
-    """Directions of the x, y and z axis: three ``ViewDir`` members, codes or names; or a constant such as ``RDF``."""
+    """Directions of the x, y and z axis; constants such as ``RDF`` are values of it.
+
+    Parameters
+    ----------
+    coordinates : sequence of three ViewDir, int (uint8) or str
+        The directions.
+    """
 
     __slots__ = ("coordinates",)
     _fields = ("coordinates",)
@@ -303,25 +310,11 @@ class ViewCoordinates(Value):
         return 1, None, 3, None, bytes(self.coordinates)
 
 
-def view_constants() -> dict[str, str]:
-    """Return the names of the constants with the letters of their three directions."""
-    axes = (("U", "D"), ("L", "R"), ("F", "B"))
-    names = {}
-    for order in ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)):
-        for first in axes[order[0]]:
-            for second in axes[order[1]]:
-                for third in axes[order[2]]:
-                    names[first + second + third] = first + second + third
-    names.update({f"RIGHT_HAND_{name}": letters for name, letters in _HANDED.items()})
-    names.update({f"LEFT_HAND_{name}": letters for name, letters in _LEFT.items()})
-    return names
-
-
 def finish_view(cls: Any) -> None:
     """Set the constants of the component class, and the enum of its directions."""
     cls.ViewDir = enum_class("ViewDir")
-    for name, letters in view_constants().items():
-        setattr(cls, name, cls([_LETTERS[letter] for letter in letters]))
+    for name, letters in VIEW_CONSTANTS.items():
+        setattr(cls, name, cls([VIEW_LETTERS[letter] for letter in letters]))
 
 
 class LoggableView(OwnRow):
@@ -330,18 +323,14 @@ class LoggableView(OwnRow):
     __slots__ = ()
     ViewDir: ClassVar[Any]
 
-    def _archetype(self) -> Any:
-        from shmrerun.archetypes import ViewCoordinates as Archetype
-
+    def _cells(self) -> Any:
         given: Any = self
-        return Archetype(given)
+        yield columns_of("ViewCoordinates")[0], given._parts()
+
+    def _row(self) -> Any:
+        ((column, parts),) = self._cells()
+        return ColumnSet((column,)), parts
 
     def as_component_batches(self) -> Any:
         """Return the batches of the archetype that holds this value."""
-        return self._archetype().as_component_batches()
-
-    def _row(self) -> Any:
-        return self._archetype()._row()
-
-    def _cells(self) -> Any:
-        return self._archetype()._cells()
+        return [FieldBatch(column, parts).described() for column, parts in self._cells()]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shmrerun.model.convert.arguments import video_nanos
+from shmrerun.model.convert.buffers import as_numpy
 from shmrerun.model.values.base import Value
 
 if TYPE_CHECKING:
@@ -44,7 +46,15 @@ class TimeInt(Value):
 
 
 class TimeRangeBoundary(Value):
-    """One end of a time range; made by :meth:`cursor_relative`, :meth:`absolute` or :meth:`infinite`."""
+    """One end of a time range; made by :meth:`cursor_relative`, :meth:`absolute` or :meth:`infinite`.
+
+    Parameters
+    ----------
+    inner : TimeInt or None
+        The time or the distance.
+    kind : str, optional
+        ``cursor_relative``, ``absolute`` or ``infinite``.
+    """
 
     __slots__ = ("inner", "kind")
     _fields = ("inner", "kind")
@@ -81,7 +91,13 @@ def _time(time: Any, seq: int | None, seconds: float | None, nanos: int | None) 
 
 
 class TimeRange(Value):
-    """A range of times, both ends included."""
+    """A range of times, both ends included.
+
+    Parameters
+    ----------
+    start, end : TimeRangeBoundary
+        The ends.
+    """
 
     __slots__ = ("end", "start")
     _fields = ("start", "end")
@@ -93,7 +109,17 @@ class TimeRange(Value):
 
 
 class VisibleTimeRange(Value):
-    """The range of a timeline that is shown; given whole, or as ``start`` and ``end`` (default: infinite)."""
+    """The range of a timeline that is shown.
+
+    Parameters
+    ----------
+    timeline : str
+        Its name.
+    range : TimeRange, optional
+        The range as a whole.
+    start, end : TimeRangeBoundary, optional
+        Its ends instead; infinite where they are not given.
+    """
 
     __slots__ = ("range", "timeline")
     _fields = ("timeline", "range")
@@ -115,7 +141,13 @@ class VisibleTimeRange(Value):
 
 
 class AbsoluteTimeRange(Value):
-    """A range of times without a cursor; nanoseconds or sequence numbers."""
+    """A range of times without a cursor.
+
+    Parameters
+    ----------
+    min, max : int or TimeInt, int64
+        Nanoseconds or sequence numbers, both included.
+    """
 
     __slots__ = ("max", "min")
     _fields = ("min", "max")
@@ -131,8 +163,10 @@ class VideoTimestamp:
 
     Parameters
     ----------
-    nanoseconds : int, optional
+    nanoseconds : int, int64, optional
+        The time in nanoseconds.
     seconds : float, optional
+        The time in seconds, rounded to nanoseconds.
 
     Raises
     ------
@@ -143,33 +177,26 @@ class VideoTimestamp:
     __slots__ = ()
 
     def __init__(self, *, nanoseconds: int | None = None, seconds: float | None = None) -> None:
-        if seconds is not None and nanoseconds is not None:
-            raise ValueError("Cannot specify both `seconds` and `nanoseconds`.")
-        if seconds is None and nanoseconds is None:
-            raise ValueError("Either `seconds` or `nanoseconds` must be specified.")
-        super().__init__(int(seconds * 1e9 + 0.5) if seconds is not None else nanoseconds)  # type: ignore[call-arg]
+        super().__init__(video_nanos(seconds, nanoseconds))  # type: ignore[call-arg]
 
-    @staticmethod
-    def seconds(seconds: ArrayLike) -> Any:
+    @classmethod
+    def seconds(cls: Any, seconds: ArrayLike) -> Any:
         """Return a batch of times given in seconds, cut to nanoseconds."""
-        return _several(seconds, 1e9)
+        return _several(cls, seconds, 1e9)
 
-    @staticmethod
-    def milliseconds(milliseconds: ArrayLike) -> Any:
+    @classmethod
+    def milliseconds(cls: Any, milliseconds: ArrayLike) -> Any:
         """Return a batch of times given in milliseconds, cut to nanoseconds."""
-        return _several(milliseconds, 1e6)
+        return _several(cls, milliseconds, 1e6)
 
-    @staticmethod
-    def nanoseconds(nanoseconds: ArrayLike) -> Any:
+    @classmethod
+    def nanoseconds(cls: Any, nanoseconds: ArrayLike) -> Any:
         """Return a batch of times given in nanoseconds, fractions cut off."""
-        return _several(nanoseconds, 1)
+        return _several(cls, nanoseconds, 1)
 
 
-def _several(times: Any, nanos: float) -> Any:
+def _several(cls: Any, times: Any, nanos: float) -> Any:
     """Return a batch of video times, one for each number; a single number is one time."""
     import numpy as np
 
-    from shmrerun.components import batch_class
-    from shmrerun.model.convert.buffers import as_numpy
-
-    return batch_class("VideoTimestamp")((as_numpy(times) * nanos).reshape(-1).astype(np.int64))
+    return cls._BATCH_TYPE((as_numpy(times) * nanos).reshape(-1).astype(np.int64))

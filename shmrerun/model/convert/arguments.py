@@ -1,6 +1,6 @@
-"""What constructors do with parameters that are no fields, and methods that single archetypes have besides.
+"""What constructors do with parameters that are no fields: from those to what the fields take.
 
-The table's ``prepare`` lines call these by name. ``ValueError`` raised here leaves all fields unset, with a warning.
+The steps of the table call these by name. ``ValueError`` raised here leaves all fields unset, with a warning.
 
 Source: rules and messages observed on rerun-sdk 0.41.0.
 """
@@ -8,16 +8,33 @@ Source: rules and messages observed on rerun-sdk 0.41.0.
 from __future__ import annotations
 
 import math
+import os
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from shmrerun.errors import warn
+from shmrerun.errors import _issue, warn
+from shmrerun.model.batches import FieldBatch
 from shmrerun.model.convert.buffers import as_numpy, span
+from shmrerun.model.convert.finder import converter as find
+from shmrerun.model.convert.finder import take
+from shmrerun.model.parts import Column
+from shmrerun.model.tables.components import ENUMS, arrow_of
+from shmrerun.model.tables.constants import IMAGE_DATATYPES, MEDIA_EXTENSIONS, MEDIA_TYPES
 
 if TYPE_CHECKING:
     from typing import Any
 
     Pair = tuple[Any, Any]
+
+
+class ImageLayout(NamedTuple):
+    """How the bytes of an image are to be read, as wire values."""
+
+    width: int
+    height: int
+    pixel_format: int | None
+    color_model: int | None
+    channel_datatype: int | None
 
 
 class Box2DFormat(Enum):
@@ -120,12 +137,8 @@ def rotations(given: Any, quaternions: Any, axis_angles: Any) -> Pair:
 
 def _batch(converter: str, value: Any) -> Any:
     """Return a batch of rotations, or None if the converter does not take the value."""
-    from shmrerun.components import batch_class
-    from shmrerun.model.batches import FieldBatch
-    from shmrerun.model.convert.converters import converter as find
-    from shmrerun.model.convert.converters import take
-
-    column = batch_class("RotationQuat" if converter == "quaternion" else "RotationAxisAngle")._own_column
+    name = "rerun.components.RotationQuat" if converter == "quaternion" else "rerun.components.RotationAxisAngle"
+    column = Column(name, None, name, arrow_of(converter))
     try:
         return FieldBatch(column, take(find(converter), column.arrow, value))
     except Exception:
@@ -164,6 +177,8 @@ def rotation(given: Any, quaternion: Any, axis_angle: Any) -> Pair:
 
 def scale(given: Any) -> Any:
     """Return three factors: what is given, or a single number three times."""
+    if type(given) is list:
+        return given
     if isinstance(given, int | float):
         return [given, given, given]
     if hasattr(given, "as_arrow_array") or hasattr(given, "_value"):
@@ -182,8 +197,6 @@ def from_parent(given: Any, relation: Any) -> Any:
     ValueError
         ``relation`` is given as well.
     """
-    from shmrerun.errors import _issue
-
     _issue(
         "`from_parent` is deprecated as an argument to `Transform3D`; prefer `relation=rerun.TransformRelation.ChildFromParent` instead",
         DeprecationWarning,
@@ -207,11 +220,15 @@ def contents(path: Any, given: Any, media_type: Any) -> Pair:
         raise ValueError("Must provide exactly one of 'path' or 'contents'")
     if path is None:
         return given, media_type
-    from shmrerun.components import component_class
-
     with open(path, "rb") as file:
         raw = file.read()
-    return raw, component_class("MediaType").guess_from_path(path) if media_type is None else media_type
+    return raw, media_type_of(path) if media_type is None else media_type
+
+
+def media_type_of(path: Any) -> str | None:
+    """Return the media type that the extension of a path stands for, or None."""
+    name = MEDIA_EXTENSIONS.get(os.path.splitext(os.fspath(path))[1][1:].lower())
+    return None if name is None else MEDIA_TYPES[name]
 
 
 def image_contents(path: Any, given: Any, media_type: Any) -> Pair:
@@ -224,9 +241,6 @@ def image_contents(path: Any, given: Any, media_type: Any) -> Pair:
 
 def texture(given: Any) -> Pair:
     """Return bytes and format of a texture of shape (height, width, 3 or 4); others are warned about and dropped."""
-    from shmrerun.components import component_class
-    from shmrerun.model.images import _DATATYPES
-
     values = as_numpy(given)
     shape = values.shape
     if len(shape) != 3:
@@ -235,14 +249,14 @@ def texture(given: Any) -> Pair:
     if shape[2] not in (3, 4):
         warn(f"Bad albedo texture shape: {shape}, expected 3 or 4 channels")
         return None, None
-    datatype = _DATATYPES.get(values.dtype.str[1:])
+    datatype = IMAGE_DATATYPES.get(values.dtype.str[1:])
     if datatype is None:
         warn(f"Unsupported dtype {values.dtype} for Mesh3D:s albedo texture")
         return None, None
     if not values.dtype.isnative:
         values = values.astype(values.dtype.newbyteorder("="))
-    layout = component_class("ImageFormat")(shape[1], shape[0], color_model="RGB" if shape[2] == 3 else "RGBA", channel_datatype=datatype)
-    return span(values), layout
+    model = ENUMS["ColorModel"]["RGB" if shape[2] == 3 else "RGBA"]
+    return span(values), [ImageLayout(shape[1], shape[0], None, model, datatype)]
 
 
 def pinhole(
@@ -301,22 +315,67 @@ def _two(value: Any, name: str) -> tuple[float, float]:
         raise ValueError(f"Expected {name} to be one or two floats") from None
 
 
+class NamedTensor(NamedTuple):
+    """An array with its shape and the names of its dimensions."""
+
+    array: Any
+    shape: tuple[int, ...]
+    names: list[str] | None
+
+
+def named_tensor(array: Any, buffer: Any, shape: Any, dim_names: Any) -> NamedTensor:
+    """Return the array that a tensor is made of; a wrong number of names is warned about, and they are dropped.
+
+    Raises
+    ------
+    ValueError
+        Neither or both of ``array`` and ``buffer``; ``buffer`` without ``shape``; a shape that does not fit.
+    """
+    if array is not None and buffer is not None:
+        raise ValueError("Can only specify one of 'array' or 'buffer'")
+    if array is None and buffer is None:
+        raise ValueError("Must provide one of 'array' or 'buffer'")
+    if array is None and shape is None:
+        raise ValueError("If 'buffer' is specified, 'shape' is also required")
+    values = as_numpy(buffer if array is None else array)
+    wanted = tuple(values.shape if shape is None else (int(size) for size in shape))
+    if math.prod(wanted) != values.size or (array is not None and wanted != values.shape):
+        raise ValueError(f"Shape {list(wanted)} does not match an array of shape {list(values.shape)}")
+    names = None if dim_names is None else [str(name) for name in dim_names]
+    if names is not None and len(names) != len(wanted):
+        warn(f"len(shape) = {len(wanted)} != len(dim_names) = {len(names)}. Ignoring tensor dimension names.")
+        names = None
+    return NamedTensor(values.reshape(wanted), wanted, names)
+
+
 def tensor(data: Any, dim_names: Any) -> Any:
-    """Return a TensorData of an array with names for its dimensions.
+    """Return an array with names for its dimensions, or what is given if no names are.
 
     Raises
     ------
     ValueError
         There is no array.
     """
-    from shmrerun.components import encoding_class
-
-    made = encoding_class("TensorData")
-    if data is None:
-        raise ValueError("Must provide one of 'array' or 'buffer'")
-    if isinstance(data, made):
+    if data is not None and dim_names is None:
+        return data
+    if hasattr(data, "array") and hasattr(data, "names"):
         data = data.array
-    return made(array=data, dim_names=dim_names)
+    return named_tensor(data, None, None, dim_names)
+
+
+def video_nanos(seconds: float | None, nanoseconds: int | None) -> int:
+    """Return the nanoseconds of a time in a video.
+
+    Raises
+    ------
+    ValueError
+        Not exactly one is given.
+    """
+    if seconds is not None and nanoseconds is not None:
+        raise ValueError("Cannot specify both `seconds` and `nanoseconds`.")
+    if seconds is None and nanoseconds is None:
+        raise ValueError("Either `seconds` or `nanoseconds` must be specified.")
+    return int(seconds * 1e9 + 0.5) if seconds is not None else int(nanoseconds or 0)
 
 
 def video_time(timestamp: Any, seconds: Any, nanoseconds: Any) -> Any:
@@ -334,60 +393,17 @@ def video_time(timestamp: Any, seconds: Any, nanoseconds: Any) -> Any:
             warn("Timestamp can't be specified as a float, use `seconds` instead.")
             return [timestamp]
         return timestamp
-    if type(nanoseconds) is int and seconds is None:
-        return nanoseconds
     if seconds is None and nanoseconds is None:
         raise ValueError("Either timestamp or seconds/nanoseconds must be specified.")
-    from shmrerun.components import component_class
-
-    return component_class("VideoTimestamp")(seconds=seconds, nanoseconds=nanoseconds)
+    return video_nanos(seconds, nanoseconds)
 
 
-@staticmethod  # type: ignore[misc]
-def flat() -> Any:
-    """Return a Clear of the entity alone."""
-    from shmrerun.archetypes import Clear
-
-    return Clear(recursive=False)
+def first_class(class_ids: Any) -> Any:
+    """Return the class that keypoints without one belong to."""
+    return 0 if class_ids is None else class_ids
 
 
-@staticmethod  # type: ignore[misc]
-def recursive() -> Any:
-    """Return a Clear of the entity and all below it."""
-    from shmrerun.archetypes import Clear
-
-    return Clear(recursive=True)
-
-
-def _video_columns(cls: Any, values: Any, nanos: int) -> Any:
-    import numpy as np
-
-    return cls.columns(timestamp=as_numpy(values).astype(np.int64) * nanos)
-
-
-@classmethod  # type: ignore[misc]
-def columns_secs(cls: Any, seconds: Any) -> Any:
-    """Make columns of whole seconds; fractions are lost."""
-    return _video_columns(cls, seconds, 10**9)
-
-
-@classmethod  # type: ignore[misc]
-def columns_millis(cls: Any, milliseconds: Any) -> Any:
-    """Make columns of whole milliseconds; fractions are lost."""
-    return _video_columns(cls, milliseconds, 10**6)
-
-
-@classmethod  # type: ignore[misc]
-def columns_nanos(cls: Any, nanoseconds: Any) -> Any:
-    """Make columns of whole nanoseconds; fractions are lost."""
-    return _video_columns(cls, nanoseconds, 1)
-
-
-def view_constants(cls: Any) -> None:
-    """Give the archetype ViewCoordinates the constants of the component of that name."""
-    from shmrerun.components import component_class
-    from shmrerun.model.values.shapes import view_constants as names
-
-    component = component_class("ViewCoordinates")
-    for name in names():
-        setattr(cls, name, getattr(component, name))
+def default_marker(colors: Any, markers: Any, names: Any, visible_series: Any, marker_sizes: Any) -> Any:
+    """Return the markers of a series: circles where nothing at all is given, so that there is something to log."""
+    given = (colors, markers, names, visible_series, marker_sizes)
+    return ENUMS["MarkerShape"]["Circle"] if all(one is None for one in given) else markers

@@ -1,0 +1,225 @@
+"""The functions of the package that act on the active recording: a line or a few each, over the producer.
+
+``log`` and ``set_time`` are the extension's own functions, so that the hot path has no Python in it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from shmrerun import _core
+from shmrerun.model import times
+from shmrerun.producer import sinks as sinking
+from shmrerun.producer.active import active_stream
+from shmrerun.producer.exit import unhook_exit
+from shmrerun.producer.process import this_process
+from shmrerun.recording_stream import RecordingStream
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+
+    from shmrerun.producer.reading import BinaryStream, MemoryRecording
+
+__version__ = "0.1.0"
+
+log = _core.log
+set_time = _core.set_time
+
+
+def set_time_sequence(timeline: str, sequence: int, recording: RecordingStream | None = None) -> None:
+    """Set a sequence time (the older form of ``set_time(sequence=)``)."""
+    set_time(timeline, sequence=sequence, recording=recording)
+
+
+def set_time_seconds(timeline: str, seconds: float, recording: RecordingStream | None = None) -> None:
+    """Set a timestamp in seconds since the epoch (the older form); fractions of a nanosecond are cut off."""
+    stream = active_stream(recording)
+    kind, value = times.seconds_to_timestamp(timeline, seconds)
+    if stream is not None:
+        _core.put_time(stream.key, timeline, kind, value)
+
+
+def set_time_nanos(timeline: str, nanos: int, recording: RecordingStream | None = None) -> None:
+    """Set a timestamp in nanoseconds since the epoch (the older form)."""
+    stream = active_stream(recording)
+    kind, value = times.nanos_to_timestamp(timeline, nanos)
+    if stream is not None:
+        _core.put_time(stream.key, timeline, kind, value)
+
+
+def disable_timeline(timeline: str, recording: RecordingStream | None = None) -> None:
+    """Forget the calling thread's time on a timeline; an unknown name is fine."""
+    stream = active_stream(recording)
+    if stream is not None:
+        _core.forget_time(stream.key, timeline)
+
+
+def reset_time(recording: RecordingStream | None = None) -> None:
+    """Forget all of the calling thread's times in the recording."""
+    stream = active_stream(recording)
+    if stream is not None:
+        _core.reset_time(stream.key)
+
+
+def _with(recording: RecordingStream | None) -> RecordingStream | None:
+    stream = active_stream(recording)
+    return RecordingStream._wrap(stream) if stream is not None else None
+
+
+def set_log_time_enabled(enabled: bool, recording: RecordingStream | None = None) -> None:
+    """Switch the automatic ``log_time`` timeline, for all processes of the recording."""
+    if found := _with(recording):
+        found.set_log_time_enabled(enabled)
+
+
+def set_log_tick_enabled(enabled: bool, recording: RecordingStream | None = None) -> None:
+    """Switch the automatic ``log_tick`` timeline, for all processes of the recording."""
+    if found := _with(recording):
+        found.set_log_tick_enabled(enabled)
+
+
+def save(
+    path: str | os.PathLike[str],
+    default_blueprint: Any = None,
+    recording: RecordingStream | None = None,
+    *,
+    write_footer: bool = True,
+) -> None:
+    """Write the recording to a file, what was buffered first.
+
+    Parameters
+    ----------
+    path
+        ``str(path)`` is used, made absolute now. A regular file that exists is replaced; a FIFO or device is written as it is.
+    default_blueprint
+        Accepted for Rerun's sake.
+    recording
+        Instead of the active recording.
+    write_footer
+        Whether the finished file gets the footer that random access needs.
+
+    Raises
+    ------
+    SinkError
+        (a RuntimeError) The file cannot be created, or another recording is writing it.
+
+    Notes
+    -----
+    The file can be read while it grows. Its footer is written by :func:`disconnect`, leaving ``with rec:``, the next ``init``, or
+    the end of the program, after its workers ended. In another process than the owner's: the same path is a no-op, a different one
+    takes that process's own rows. About 1 ms.
+    """
+    del default_blueprint
+    sinking.save(active_stream(recording), path, write_footer=write_footer)
+
+
+def set_sinks(*sinks: Any, default_blueprint: Any = None, recording: RecordingStream | None = None) -> None:
+    """Replace the recording's sinks: one or more ``FileSink(path)``, or nothing for rows that wait for the next sink.
+
+    Raises
+    ------
+    ValueError, RuntimeError
+        Equal sinks; something that is no sink; a file that cannot be created: then the present sink goes on.
+
+    Notes
+    -----
+    The first file is the recording's log; up to four more are kept equal to it, byte for byte. A copy that cannot be written is
+    reported and tried again, and stops neither the log nor the program.
+    """
+    sinking.set_sinks(active_stream(recording), sinks)
+
+
+def disconnect(recording: RecordingStream | None = None) -> None:
+    """Finish the sink: all rows of all processes so far, footer, file closed. Rows that follow are buffered for the next sink."""
+    sinking.disconnect(active_stream(recording))
+
+
+def memory_recording(recording: RecordingStream | None = None) -> MemoryRecording:
+    """Keep rows for ``drain_as_bytes()``. RuntimeError: no recording."""
+    return sinking.memory_recording(active_stream(recording))
+
+
+def binary_stream(recording: RecordingStream | None = None) -> BinaryStream:
+    """Keep rows for ``read()``, piece by piece. RuntimeError: no recording."""
+    return sinking.binary_stream(active_stream(recording))
+
+
+def send_recording_name(name: str, recording: RecordingStream | None = None) -> None:
+    """Name the recording. TypeError: not a str."""
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a str, got {type(name).__name__}")
+    if found := _with(recording):
+        found.send_recording_name(name)
+
+
+def send_recording_start_time_nanos(nanos: int, recording: RecordingStream | None = None) -> None:
+    """Set the recording's start time, nanoseconds since the epoch. TypeError: not an int."""
+    if isinstance(nanos, float):
+        raise TypeError("nanos must be an int, got float")
+    if found := _with(recording):
+        found.send_recording_start_time_nanos(nanos)
+
+
+def send_property(name: str, values: Any, recording: RecordingStream | None = None) -> None:
+    """Send a property of the recording: ``values`` is anything that can be logged."""
+    if found := _with(recording):
+        found.send_property(name, values)
+
+
+def send_columns(
+    entity_path: str,
+    indexes: Iterable[Any],
+    columns: Iterable[Any],
+    *,
+    recording: RecordingStream | None = None,
+    strict: bool | None = None,
+) -> None:
+    """Send many rows of one entity at once, as columns.
+
+    Parameters
+    ----------
+    entity_path
+        Text, split at unescaped slashes.
+    indexes
+        ``TimeColumn`` or anything with ``timeline_name()`` and ``as_arrow_array()`` (int64, duration or timestamp of length n); none:
+        the rows are static. The thread's current times and the automatic timelines are not added.
+    columns
+        ``Archetype.columns(...)``, ``ComponentColumn``, or anything with ``component_descriptor()`` and ``as_arrow_array()`` (a list
+        array of length n).
+    recording, strict
+        As for :func:`log`.
+
+    Notes
+    -----
+    One call is one record in shared memory and one chunk of the recording; safe when it returns.
+    """
+    from shmrerun.producer.columns import send_columns as send
+
+    send(active_stream(recording), entity_path, indexes, columns, strict)
+
+
+def rerun_shutdown() -> None:
+    """Finish this process's sinks now, as its end would. Rows of others are never cut off."""
+    for session in list(this_process().owned.values()):
+        session.close_sink()
+    this_process().owned.clear()
+
+
+def unregister_shutdown() -> None:
+    """Do not wait for files at the end of the process; the aggregator finishes them all the same."""
+    unhook_exit()
+
+
+def shutdown_at_exit(func: Any) -> Any:
+    """Decorate a worker's function as Rerun needs it; here rows are safe without, so nothing is added."""
+    return func
+
+
+def cleanup_if_forked_child() -> None:
+    """Nothing to do: forked children log."""
+
+
+def version() -> str:
+    """Version of this package and of the format it writes."""
+    return f"shmrerun {__version__} (writes the format of rerun-sdk 0.41.0)"
