@@ -184,6 +184,7 @@ def _followed(me: Process) -> Stream | None:
         me.refusal = f"process {me.pid} cannot join the recording of the process that started it, and its rows are dropped: {error}"
     if me.refusal is not None:
         errors.say_once(("follow", follow.token), me.refusal)
+        return None
     return stream
 
 

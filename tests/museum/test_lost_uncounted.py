@@ -105,7 +105,8 @@ class Batch:
         class One:
             def as_arrow_array(s): return self.array
         return One()
-for array, limit in ((nested(31), None), (nested(32), None), (nested(33), None), (nested(59), None), (nested(60), "60"), (union(64), None), (union(65), None)):
+allowed = [nested(31), nested(32), nested(33), nested(59), union(64), union(65)]
+for array, limit in [*((array, None) for array in allowed), (nested(60), "60")]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         rr.log("typed", Batch(array))
@@ -222,7 +223,7 @@ def test_child_without_environment(tmp_path):
 import subprocess
 rr.init("museum"); rr.save("out.rrd")
 rr.log("rows", rr.Scalars(0))
-text = "import sys; sys.path[:0] = {[p for p in __import__("sys").path if p]!r}; import shmrerun as rr; [rr.log('child', rr.Scalars(i)) for i in range(5)]"
+text = "import shmrerun as rr; [rr.log('child', rr.Scalars(i)) for i in range(5)]"
 subprocess.run([sys.executable, "-c", text], env={}, check=True)
 subprocess.run(["sh", "-c", 'exec "$@"', "sh", sys.executable, "-c", text], env={"PATH": os.environ["PATH"]}, check=True)
 """,
