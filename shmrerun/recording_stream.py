@@ -344,8 +344,8 @@ def _send_start_time(recording: RecordingStream) -> None:
     session = recording._stream.session
     assert session is not None
     one_row = (1, None, (0).to_bytes(4, "little") + (1).to_bytes(4, "little"))  # a list column's length and offsets
-    recording._stream.append(_core.path(b"/__properties"), columns.id, b"", (*one_row, *parts), 0)
     session.own_rows += 1
+    recording._stream.append(_core.path(b"/__properties"), columns.id, b"", (*one_row, *parts), 0)
 
 
 def _switch(stream: Stream, bit: int, *, on: bool) -> None:

@@ -273,6 +273,8 @@ class Aggregator:
             if locked:
                 unlock_byte(tree.lock_fd(), BIRTH_BYTE)
             return False
+        for name in segments.names_of(tree.token):  # what was being made when its maker died, and is in no table
+            segments.unlink(name)
         segments.unlink(f"shmrerun-{tree.token}")
         remove_tree_files(tree.token, tree.directory)
         tree.words.state = STATE_ENDED

@@ -105,10 +105,11 @@ class Session:
         words.id_hash = key = id_hash(application_id, recording_id)
         segments.publish(segment, SESSION_MAGIC, token=os.urandom(16), serial=serial, maker=tree.ref)
         session = cls(tree, serial, segment)
-        session.join()
         try:
+            session.join()
             tree.add_session(serial, key)
-        except SegmentError:
+        except BaseException:  # of a signal handler too
+            tree.remove_session(serial)
             segments.unlink(session_name(tree.token, serial))
             raise
         tree.wake()

@@ -227,6 +227,14 @@ def _check_head(segment: _core.Segment, name: str, magic: int, token: bytes | No
         raise SegmentError(f"the segment belongs to another session (segment {name})")
 
 
+def names_of(token: str) -> list[str]:
+    """Names of the segments in shared memory that are a tree's: of its sessions and lanes. Empty where they cannot be listed."""
+    try:
+        return [name for name in os.listdir(_SHM) if name.startswith(f"shmrerun-{token}.")]
+    except OSError:
+        return []
+
+
 def size_of(name: str) -> int:
     """Bytes of a segment that lies in shared memory. OSError: there is none; a file mapping does not count."""
     try:

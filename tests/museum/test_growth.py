@@ -21,6 +21,8 @@ rr.init("museum"); rr.save("out.rrd")
 state = {"injected": 0, "nested": 0}
 children = []
 
+armed = False
+
 def inject(*_):
     state["injected"] += 1
     if kind == "log":
@@ -29,7 +31,7 @@ def inject(*_):
     elif kind == "grow":
         rr.log("nested", rr.Scalars(state["nested"]), rr.AnyValues(x=np.zeros(random.randrange(1, 40_000), np.uint8)))
         state["nested"] += 1
-    elif kind == "raise":
+    elif kind == "raise" and armed:
         raise KeyboardInterrupt
     elif kind == "fork":
         if (pid := os.fork()) == 0:
@@ -41,24 +43,23 @@ done = 0
 while state["injected"] < wanted:
     # a new stream now and then: a new lane, which grows as the rows do
     signal.setitimer(signal.ITIMER_REAL, random.random() * 0.003)
+    rec = None
     try:
+        armed = True
         rec = rr.RecordingStream("museum", recording_id=f"r{done}")
+        armed = False
     except KeyboardInterrupt:
-        rec = None
+        armed = False
     for i in range(6):
-        while True:
-            before = state["injected"]
-            try:
-                rr.log("rows", rr.Scalars(done), rr.AnyValues(pad=np.zeros(random.randrange(1, 60_000), np.uint8)))
-                break
-            except KeyboardInterrupt:
-                rr.log("again", rr.Scalars(done))  # the call did not return: the row may be there or not, so it is named anew
-                break
+        try:
+            armed = True
+            rr.log("rows", rr.Scalars(done), rr.AnyValues(pad=np.zeros(random.randrange(1, 60_000), np.uint8)))
+            armed = False
+        except KeyboardInterrupt:
+            armed = False
+            rr.log("again", rr.Scalars(done))  # the call did not return: the row may be there or not, so it is named anew
         done += 1
-    try:
-        del rec
-    except KeyboardInterrupt:
-        pass
+    del rec
     while children:
         os.waitpid(children.pop(), 0)
 signal.setitimer(signal.ITIMER_REAL, 0)
