@@ -122,6 +122,10 @@ class Host:
             return not self.feed.failing()
         return self.words.sink_turn != self._turn or self._hopper.has_news()
 
+    def members(self) -> list[int]:
+        """References of the processes that are members, as last read."""
+        return [seat.owner for seat in self.lanes.seats]
+
     def has_member(self, ref: int) -> bool:
         """Whether a process is (still) a member."""
         return self.lanes.has_member(ref)

@@ -194,7 +194,12 @@ class Aggregator:
     def _look_for_dead(self) -> None:
         """Watch every process of the tree; note those that both keys say are gone."""
         tree = self.tree
-        for index, claim in tree.claims():
+        claims = dict(tree.claims())
+        for host in self.hosts.values():  # of processes that gave their slot back, or whose slot has another one now
+            self._dead.update(
+                ref for ref in host.members() if claims.get(ref >> 32, 0) >> 32 != ref & 0xFFFF_FFFF or not claims[ref >> 32] & 0xFFFF_FFFF
+            )
+        for index, claim in claims.items():
             pid, serial = claim & 0xFFFF_FFFF, claim >> 32
             if not pid:
                 continue
