@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from shmrerun import _core
 from shmrerun.aggregator.commit_log import Log
-from shmrerun.shm import segments
+from shmrerun.shm import places, segments
 from shmrerun.shm.session import Sink, sinks
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Outlet:
             self.host.set_sink_word(sink.slot, "error", error.errno or 1)
             return
         self.sink = sink
-        self._limit = _spool_limit()
+        self._limit = _spool_limit(self.host.tree.token)
         ids = self.log.resume(sink.scan_from)
         self.host.hopper.seen = ids
         self.seen = {ids[at : at + 16] for at in range(0, len(ids), 16)} if len(ids) < 1 << 24 else set()
@@ -203,9 +203,8 @@ class Outlet:
         return log
 
     def _new_spool(self, sink: Sink) -> Log:
-        self._limit = _spool_limit()
-        path = f"{segments.spill_directory()}/shmrerun-{self.host.tree.token}.{self.host.serial}.spool{sink.number}"
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        self._limit = _spool_limit(self.host.tree.token)
+        fd, path = segments.open_spilled(f"shmrerun-{self.host.tree.token}.{self.host.serial}.spool{sink.number}", os.O_TRUNC)
         found = os.fstat(fd)
         at = L["session.sink"] + sink.slot * L["sizeof.sink"]
         raw = os.fsencode(path)
@@ -372,7 +371,7 @@ class Outlet:
         return True
 
 
-def _spool_limit() -> int:
+def _spool_limit(token: str) -> int:
     """Bytes that a buffering spool may have: a quarter of what is free there at most."""
-    found = os.statvfs(segments.spill_directory())
+    found = os.statvfs(places.spill_directory(token))
     return min(SPOOL_BYTES, found.f_bavail * found.f_frsize // 4)

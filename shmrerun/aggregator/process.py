@@ -18,7 +18,7 @@ import traceback
 
 from shmrerun import _core
 from shmrerun.aggregator.host import Host
-from shmrerun.shm import segments
+from shmrerun.shm import places, segments
 from shmrerun.shm.tree import AGGREGATOR_BYTE, BIRTH_BYTE, FIRST_BYTE, Tree, process_facts, process_gone
 
 L = _core.LAYOUT
@@ -239,14 +239,17 @@ def remove_tree_files(token: str, directory: str) -> None:
                 os.unlink(path)
         except OSError:
             continue
-    for name in ("bell", "faults", "lock"):
+    spilled = places.noted_spill(runtime, token)
+    for name in ("bell", "faults", "spill", "lock"):
         try:
             os.unlink(f"{directory}/{name}")
         except OSError:
             continue
-    segments.remove_directory(directory)
-    segments.remove_directory(runtime)
-    segments.remove_directory(segments.spill_directory())
+    with contextlib.suppress(OSError):
+        os.rmdir(directory)
+    for place in (spilled, runtime):
+        if place:
+            places.remove_empty(place)
 
 
 def _import_ahead() -> None:

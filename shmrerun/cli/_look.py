@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shmrerun import _core
-from shmrerun.shm import segments
+from shmrerun.shm import places, segments
 from shmrerun.shm.session import lane_name, read_text, session_name, sinks
 from shmrerun.shm.tree import AGGREGATOR_BYTE, Tree, process_gone
 
@@ -46,24 +46,20 @@ class Recording(NamedTuple):
 
 def trees() -> Iterator[Tree]:
     """Iterate over this user's trees, attached without a process slot and closed when the next one is asked for."""
-    # Where the package looks first; asking it for the directory would make it.
-    uid = os.geteuid()
-    for runtime in (f"/dev/shm/shmrerun-{uid}", *(f"{base}/shmrerun-{uid}" for base in segments._SPILLS)):  # noqa: S108
-        if os.path.isdir(runtime):
-            break
-    else:
-        return
-    for token in sorted(os.listdir(runtime)):
-        if not os.path.exists(f"{runtime}/{token}/lock"):
+    for runtime in places.runtimes():
+        if not places.is_private(runtime):
             continue
-        try:
-            tree = Tree.attach(token)
-        except _GONE:
-            continue
-        try:
-            yield tree
-        finally:
-            tree.close()
+        for token in sorted(os.listdir(runtime)):
+            if not os.path.exists(f"{runtime}/{token}/lock"):
+                continue
+            try:
+                tree = Tree.attach(places.settle(token, runtime))
+            except _GONE:
+                continue
+            try:
+                yield tree
+            finally:
+                tree.close()
 
 
 def recordings(tree: Tree) -> Iterator[Recording]:

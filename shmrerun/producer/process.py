@@ -22,7 +22,7 @@ from typing import Any
 from shmrerun import _core
 from shmrerun.errors import SegmentError, ShmrerunError, say, say_once
 from shmrerun.producer.member import Session
-from shmrerun.shm import segments
+from shmrerun.shm import places
 from shmrerun.shm.session import BatchLimits, id_hash, session_name
 from shmrerun.shm.tree import Tree, TreeEndedError
 
@@ -44,11 +44,15 @@ class Follow:
     def parse(cls, text: str) -> Follow | None:
         """From the text that :meth:`__str__` made; None if it is not one."""
         token, _, rest = text.partition(":")
-        index, _, serial = rest.partition(":")
-        return cls(token, int(index), int(serial)) if token.isalnum() and index.isdigit() and serial.isdigit() else None
+        index, _, rest = rest.partition(":")
+        serial, _, home = rest.partition(":")
+        if not (token.isalnum() and index.isdigit() and serial.isdigit()):
+            return None
+        return cls(places.arrive(f"{token}:{home}"), int(index), int(serial))
 
     def __str__(self) -> str:
-        return f"{self.token}:{self.index}:{self.serial}"
+        home = places.address(self.token)[len(self.token) :]  # empty, or a colon and the directory
+        return f"{self.token}:{self.index}:{self.serial}{home}"
 
 
 class Process:
@@ -97,8 +101,7 @@ class Process:
         name = os.environ.get(TREE_VARIABLE)
         if not name:
             return None
-        boot = _read_line("/proc/sys/kernel/random/boot_id")
-        return "n" + blake2b(f"{os.geteuid()}\0{boot}\0{name}".encode(), digest_size=5).hexdigest()
+        return places.new_token(name)
 
     def own_tree(self) -> Tree:
         """The tree that this process makes its sessions in: the named one, the one it was born into, or a new one."""
@@ -136,14 +139,6 @@ class Process:
             return session
 
 
-def _read_line(path: str) -> str:
-    try:
-        with open(path, encoding="ascii") as file:
-            return file.readline().strip()
-    except OSError:
-        return ""
-
-
 _process = Process(None)
 
 
@@ -164,8 +159,8 @@ def is_inheriting() -> bool:
 # ---- discovery
 
 
-def _entry_path(authkey: bytes) -> str:
-    return f"{segments.runtime_directory(make=False)}/key-{blake2b(authkey, digest_size=8).hexdigest()}"
+def _entry_path(runtime: str, authkey: bytes) -> str:
+    return f"{runtime}/key-{blake2b(authkey, digest_size=8).hexdigest()}"
 
 
 def publish(me: Process, tree: Tree) -> None:
@@ -180,7 +175,7 @@ def publish(me: Process, tree: Tree) -> None:
         os.environ[PARENT_VARIABLE] = follow
     if not me.published and module.parent_process() is None:
         with contextlib.suppress(OSError):
-            os.symlink(follow, _entry_path(bytes(current.authkey)))
+            os.symlink(follow, _entry_path(os.path.dirname(tree.directory), bytes(current.authkey)))
     me.published = True
 
 
@@ -201,8 +196,9 @@ def discover(me: Process) -> Follow | None:
     if text and (found := Follow.parse(text)) and (me.own is None or me.own != found.token):
         return found
     if module is not None and module.parent_process() is not None:
-        with contextlib.suppress(OSError, ShmrerunError):
-            return Follow.parse(os.readlink(_entry_path(bytes(module.current_process().authkey))))
+        for runtime in places.runtimes():
+            with contextlib.suppress(OSError):
+                return Follow.parse(os.readlink(_entry_path(runtime, bytes(module.current_process().authkey))))
     return None
 
 
@@ -400,7 +396,7 @@ class Stream(_core.Stream):
         return _unpickle, (
             self.application_id,
             self.recording_id,
-            self.token,
+            self.token and places.address(self.token),
             self.serial,
             self.sink_path,
             self.default_enabled,
@@ -418,6 +414,7 @@ def _release(session: Session) -> None:
 def _unpickle(application_id: str, recording_id: str, token: str | None, serial: int, sink_path: Any, enabled: bool) -> Stream:
     """A copy in another process: bound to the same session, made by somebody else, so its end closes nothing."""
     me = this_process()
+    token = token and places.arrive(token)
     own = me.sessions.get((token or "", serial))
     stream = Stream(application_id, recording_id)
     stream.token, stream.serial, stream.sink_path, stream.default_enabled = token, serial, sink_path, enabled

@@ -1,7 +1,7 @@
 """A tree: a program and all processes it started, with one aggregator. Runtime directory, liveness, starting the aggregator.
 
 The directory of a tree, ``<runtime>/<token>/``, holds ``lock`` (byte 0: the aggregator; byte 1: held while the tree is made or
-removed; byte 16 + i: process slot i) and ``bell`` (a FIFO). Spools are named by the tree in the spill directory.
+removed; byte 16 + i: process slot i), ``bell`` (a FIFO) and, once something spilled, ``spill`` (a link to where; see ``places``).
 
 Nobody is dead by one key: the byte lock must be free *and* pid and start time must say so; zombies count as gone.
 """
@@ -14,11 +14,10 @@ import stat
 import struct
 import sys
 import time
-from base64 import b32encode
 
 from shmrerun import _core
 from shmrerun.errors import AggregatorError, SegmentError, say_once
-from shmrerun.shm import segments
+from shmrerun.shm import places, segments
 
 L = _core.LAYOUT
 _SLOT, _PROCESS = L["sizeof.process_slot"], L["tree.process"]
@@ -96,16 +95,16 @@ class Tree:
     @classmethod
     def create(cls, token: str | None = None) -> Tree:
         """Make a tree, or join the one of that token (``SHMRERUN_TREE``). Raises SegmentError with what to do."""
-        token = token or b32encode(os.urandom(5)).decode().lower()
-        directory = f"{segments.runtime_directory()}/{token}"
         while True:
+            runtime = places.runtime_directory()
+            token = places.settle(token or places.new_token(), runtime)
+            directory = f"{runtime}/{token}"
             try:
                 os.mkdir(directory, 0o700)
             except FileExistsError:
                 pass
             except FileNotFoundError:
-                segments.runtime_directory()  # the last tree's end removed it a moment ago
-                continue
+                continue  # the last tree's end removed the runtime directory a moment ago
             try:
                 return cls._open(token, directory, make=True)
             except FileNotFoundError:
@@ -116,7 +115,8 @@ class Tree:
         """Join a tree that exists. FileNotFoundError: it does not (any more)."""
         if not token.isalnum():
             raise FileNotFoundError(token)
-        return cls._open(token, f"{segments.runtime_directory(make=False)}/{token}", make=False)
+        runtime = places.runtime_of(token)
+        return cls._open(places.settle(token, runtime), f"{runtime}/{token}", make=False)
 
     @classmethod
     def _open(cls, token: str, directory: str, *, make: bool) -> Tree:
@@ -379,6 +379,7 @@ class Tree:
         argv = [python, "-I", "-X", "utf8", "-c", _STUB, "shmrerun", "aggregator", self.token, here, *_library_paths()]
         drop = ("PYTHON", "RERUN", "SHMRERUN", "_RERUN")
         keep = [f"{k}={v}" for k, v in os.environ.items() if not k.startswith(drop) or k == "PYTHONHOME"]
+        keep.append(f"{places.RUNTIME_VARIABLE}={os.path.dirname(self.directory)}")
         try:
             faults = os.fsencode(f"{self.directory}/faults")
             self._launched = _core.launch([os.fsencode(a) for a in argv], [os.fsencode(e) for e in keep], faults)
