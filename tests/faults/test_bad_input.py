@@ -341,33 +341,6 @@ def test_another_version_of_the_layout(tmp_path):
     assert "/child" not in rows
 
 
-@needs_mounts
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_foreign_runtime_directory(tmp_path):
-    """A runtime directory that belongs to somebody else is refused with its name and what to do; nothing in it is touched."""
-    result = run(
-        """
-        import os
-        import shmrerun as rr
-        path = f"/dev/shm/shmrerun-{os.geteuid()}"
-        os.mkdir(path, 0o700)
-        try:
-            os.chown(path, 65534, 65534)
-            try:
-                rr.init("foreign")
-            except RuntimeError as error:
-                print(type(error).__name__, error)
-            rr.log("rows", rr.Scalars(1))
-            assert os.listdir(path) == []
-        finally:
-            os.rmdir(path)
-        """,
-        tmp_path, prefix=small_shm("16m"),
-    )  # fmt: skip
-    assert "OwnerError" in result.stdout
-    assert "shmrerun-0" in result.stdout
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_foreign_segment(tmp_path):
     """A child refuses a control segment that belongs to somebody else, says so once, and goes on without logging."""
