@@ -18,7 +18,8 @@ import traceback
 
 from shmrerun import _core
 from shmrerun.aggregator.host import Host
-from shmrerun.shm import places, segments
+from shmrerun.shm import segments
+from shmrerun.shm.sweep import remove_tree_files
 from shmrerun.shm.tree import AGGREGATOR_BYTE, BIRTH_BYTE, FIRST_BYTE, Tree, process_facts, process_gone
 
 L = _core.LAYOUT
@@ -229,29 +230,6 @@ class Aggregator:
         return True
 
 
-def remove_tree_files(token: str, directory: str) -> None:
-    """Remove a tree's directory, what names it in the runtime directory, and those directories that are then empty."""
-    runtime = os.path.dirname(directory)
-    for name in os.listdir(runtime):
-        path = f"{runtime}/{name}"
-        try:
-            if name.startswith("key-") and os.readlink(path).startswith(f"{token}:"):
-                os.unlink(path)
-        except OSError:
-            continue
-    spilled = places.noted_spill(runtime, token)
-    for name in ("bell", "faults", "spill", "lock"):
-        try:
-            os.unlink(f"{directory}/{name}")
-        except OSError:
-            continue
-    with contextlib.suppress(OSError):
-        os.rmdir(directory)
-    for place in (spilled, runtime):
-        if place:
-            places.remove_empty(place)
-
-
 def _import_ahead() -> None:
     """What the first chunk will need, while lanes are being drained already."""
     import shmrerun.model.arrow_types
@@ -295,4 +273,4 @@ def main() -> None:
     importer.join(5)
 
 
-__all__ = ["Aggregator", "main", "remove_tree_files"]
+__all__ = ["Aggregator", "main"]

@@ -12,18 +12,17 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shmrerun import _core
-from shmrerun.shm import places, segments
-from shmrerun.shm.session import lane_name, read_text, session_name, sinks
-from shmrerun.shm.tree import AGGREGATOR_BYTE, Tree, process_gone
+from shmrerun.shm import segments, sweep
+from shmrerun.shm.session import lane_name, read_text, sinks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from shmrerun.shm.session import Sink
+    from shmrerun.shm.tree import Tree
 
 L = _core.LAYOUT
 _MEMBERS, _MEMBER = L["session.member"], L["sizeof.member"]
-_GONE = (FileNotFoundError, NotADirectoryError, RuntimeError, ValueError, IndexError)  # it ended while we looked
 
 STATES = {L["STATE_OPEN"]: "open", L["STATE_ENDING"]: "ending", L["STATE_ENDED"]: "ended"}
 SINK_STATES = {
@@ -44,55 +43,16 @@ class Recording(NamedTuple):
     segment: _core.Segment
 
 
-def trees() -> Iterator[Tree]:
-    """Iterate over this user's trees, attached without a process slot and closed when the next one is asked for."""
-    for runtime in places.runtimes():
-        if not places.is_private(runtime):
-            continue
-        for token in sorted(os.listdir(runtime)):
-            if not os.path.exists(f"{runtime}/{token}/lock"):
-                continue
-            try:
-                tree = Tree.attach(places.settle(token, runtime))
-            except _GONE:
-                continue
-            try:
-                yield tree
-            finally:
-                tree.close()
-
-
 def recordings(tree: Tree) -> Iterator[Recording]:
     """Iterate over the sessions of a tree, oldest first."""
-    for serial in sorted(entry[1] for entry in tree.sessions()):
-        try:
-            segment = segments.attach(session_name(tree.token, serial), L["SESSION_MAGIC"], L["sizeof.session"])
-        except _GONE:
-            continue
-        try:
-            yield Recording(serial, segment)
-        finally:
-            segment.close()
-
-
-def aggregator_is_live(tree: Tree) -> bool:
-    """Whether either key says that the tree's aggregator lives; a fresh heartbeat alone does not count."""
-    pid = tree.segment.load(L["tree.aggregator_pid"])
-    if tree.lock_holder(AGGREGATOR_BYTE):
-        return True
-    return bool(pid) and not process_gone(pid, tree.segment.load(L["tree.aggregator_start"]))
-
-
-def is_abandoned(tree: Tree) -> bool:
-    """Whether all processes of a tree died together with its aggregator: nobody is left who would finish its files."""
-    return not aggregator_is_live(tree) and all(tree.is_dead(index) for index, claim in tree.claims() if claim & 0xFFFF_FFFF)
+    return (Recording(*found) for found in sweep.sessions(tree))
 
 
 def files_being_written() -> list[tuple[Sink, bool]]:
     """Entries of all sink tables whose file is not complete, and whether somebody is left to complete it."""
     found = []
-    for tree in trees():
-        live = not is_abandoned(tree)
+    for tree in sweep.trees():
+        live = not sweep.is_abandoned(tree)
         for recording in recordings(tree):
             files = [sink for sink in sinks(recording.segment) if sink.kind == L["SINK_FILE"]]
             found += [(sink, live) for sink in files if sink.state in WRITING]
@@ -103,7 +63,7 @@ def describe(tree: Tree) -> dict[str, Any]:
     """All that ``ps`` says about a tree."""
     load = tree.segment.load
     pid = load(L["tree.aggregator_pid"])
-    alive = aggregator_is_live(tree)
+    alive = sweep.aggregator_is_live(tree)
     processes = []
     for index, claim in tree.claims():
         if claim & 0xFFFF_FFFF:
@@ -111,7 +71,7 @@ def describe(tree: Tree) -> dict[str, Any]:
             processes.append({"pid": process, "alive": not tree.is_dead(index), "command": _command(process)})
     found = []
     for recording in recordings(tree):
-        with contextlib.suppress(*_GONE):
+        with contextlib.suppress(*sweep.GONE):
             found.append(_describe_recording(tree, recording))
     return {
         "tree": tree.token,
@@ -122,7 +82,7 @@ def describe(tree: Tree) -> dict[str, Any]:
             "heartbeat_age_secs": (_core.monotonic() - load(L["tree.heartbeat"])) / 1e9 if pid else None,
             "starts": load(L["tree.epoch"]),
         },
-        "abandoned": is_abandoned(tree),
+        "abandoned": sweep.is_abandoned(tree),
         "faults": _faults(tree),
         "lane_budget": {"used_bytes": load(L["tree.budget_used"]), "limit_bytes": load(L["tree.budget_limit"])},
         "processes": processes,
@@ -219,7 +179,7 @@ def _lanes(tree: Tree, serial: int, member: int, generations: range) -> tuple[in
     for generation in generations:
         try:
             lane = segments.attach(lane_name(tree.token, serial, member, generation), L["LANE_MAGIC"], L["sizeof.lane"])
-        except _GONE:
+        except sweep.GONE:
             continue
         head = lane.load(L["lane.head_position"])  # before tail: never more than what waits
         tail, size = lane.load(L["lane.tail"]), lane.load(L["lane.ring_size"])

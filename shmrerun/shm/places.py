@@ -141,23 +141,35 @@ def is_named(runtime: str) -> bool:
 
 def prefix_of(runtime: str) -> str:
     """What tokens of trees in a runtime directory begin with: nothing in the usual one, else a short hash."""
-    if not is_named(runtime):
-        return ""
-    return b32encode(blake2b(os.fsencode(runtime), digest_size=_TOKEN_BYTES).digest()).decode().lower()[:4]
+    return "x" + _base32(blake2b(os.fsencode(runtime), digest_size=_TOKEN_BYTES).digest())[:4] if is_named(runtime) else ""
+
+
+def prefix_in(token: str) -> str:
+    """Begin of a token as :func:`prefix_of` gives it for the tree's runtime directory."""
+    return token[:5] if len(token) == 11 and token[0] == "x" else ""
+
+
+def _base32(raw: bytes) -> str:
+    return b32encode(raw).decode().lower()
 
 
 def new_token(name: str | None = None) -> str:
     """Token of a new tree: random, or that of a name, the same for all processes of this user since the machine started."""
     prefix = prefix_of(runtimes()[0])
     if name is None:
-        return (prefix + b32encode(os.urandom(_TOKEN_BYTES)).decode().lower())[: 11 if prefix else 8]
+        return (prefix + _base32(os.urandom(_TOKEN_BYTES)))[: 11 if prefix else 8]
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             boot = file.readline().strip()
     except OSError:
         boot = ""
-    digest = blake2b(f"{os.geteuid()}\0{boot}\0{name}".encode("utf-8", "surrogateescape"), digest_size=_TOKEN_BYTES).hexdigest()
-    return f"{prefix}n{digest}"[:11]
+    digest = blake2b(f"{os.geteuid()}\0{boot}\0{name}".encode("utf-8", "surrogateescape"), digest_size=_TOKEN_BYTES)
+    return prefix + _base32(digest.digest())[:6] if prefix else f"n{digest.hexdigest()}"
+
+
+def has_met(token: str) -> bool:
+    """Whether this process, or one that it was forked from, has met a tree."""
+    return token in _homes
 
 
 def settle(token: str, runtime: str) -> str:

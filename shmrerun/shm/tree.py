@@ -1,7 +1,8 @@
 """A tree: a program and all processes it started, with one aggregator. Runtime directory, liveness, starting the aggregator.
 
 The directory of a tree, ``<runtime>/<token>/``, holds ``lock`` (byte 0: the aggregator; byte 1: held while the tree is made or
-removed; byte 16 + i: process slot i), ``bell`` (a FIFO) and, once something spilled, ``spill`` (a link to where; see ``places``).
+removed; byte 2: held by ``shmrerun recover``; byte 16 + i: process slot i), ``bell`` (a FIFO) and, once something spilled,
+``spill`` (a link to where; see ``places``).
 
 Nobody is dead by one key: the byte lock must be free *and* pid and start time must say so; zombies count as gone.
 """
@@ -22,7 +23,7 @@ from shmrerun.shm import places, segments
 L = _core.LAYOUT
 _SLOT, _PROCESS = L["sizeof.process_slot"], L["tree.process"]
 _SESSIONS, _SESSION_SLOT = L["tree.session"], L["sizeof.session_slot"]
-AGGREGATOR_BYTE, BIRTH_BYTE, FIRST_BYTE = 0, 1, 16
+AGGREGATOR_BYTE, BIRTH_BYTE, RECOVER_BYTE, FIRST_BYTE = 0, 1, 2, 16
 _FLOCK = "hhqqi"  # struct flock of fcntl(2) on 64-bit systems
 
 STALE_NANOS = 300_000_000  # a heartbeat older than this makes producers look at the two keys
@@ -105,6 +106,10 @@ class Tree:
                 pass
             except FileNotFoundError:
                 continue  # the last tree's end removed the runtime directory a moment ago
+            else:
+                from shmrerun.shm import sweep  # it looks at trees
+
+                sweep.notice(runtime)
             try:
                 return cls._open(token, directory, make=True)
             except FileNotFoundError:

@@ -10,7 +10,7 @@ KILLER = """
     import numpy as np
     import shmrerun as rr
     from helpers_programs import own_tree
-    from shmrerun.testing import aggregator_pid, load
+    from shmrerun.testing import aggregator_pid, load, wait_until
 
     killed = 0
     stop = threading.Event()
@@ -109,13 +109,14 @@ def test_buffered_rows_survive_the_aggregator(tmp_path, shm):
     result = run(
         KILLER
         + """
+    from shmrerun.producer import process
     rr.init("buffered")
     killer.start()
     for i in range(300):
         rr.log("rows", rr.Scalars(i))
         rr.log("image", rr.Image(np.full((150, 150, 3), i % 256, np.uint8)))
         if i % 50 == 0:
-            stop.wait(1.0)  # let some die
+            wait_until(lambda: killed >= min(3, i // 50) or process.this_process().own_tree().ensure_aggregator(), 60, "some die")
     done()
     rr.save("out.rrd")
     rr.log("rows", rr.Scalars(300))
