@@ -20,7 +20,7 @@ def run(arguments: argparse.Namespace) -> int:
     environment.pop("SHMRERUN_PARENT", None)  # the command's processes follow one another, not whoever started us
     sys.stdout.flush()
     try:
-        os.execvpe(words[0], words, environment)
+        os.execvpe(words[0], words, environment)  # noqa: S606 - the user's command, by its words
     except FileNotFoundError:
         print(f"shmrerun: there is no such command: {words[0]}", file=sys.stderr)
         return 127

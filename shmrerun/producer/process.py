@@ -260,9 +260,12 @@ class Stream(_core.Stream):
         """Make a session of its own in this process's tree; in a child, join a live one of the same ids that is not its own."""
         me = this_process()
         tree = me.own_tree()
-        session = self._join(me, tree) if me.is_child() else None
-        if session is None:
-            session = Session.create(tree, self.application_id, self.recording_id, batcher, switches)
+        with me.lock, tree.meeting(wanted=TREE_VARIABLE in os.environ):
+            session = self._join(me, tree) if me.is_child() else None
+            joined = session is not None
+            if session is None:
+                session = Session.create(tree, self.application_id, self.recording_id, batcher, switches)
+        if not joined:
             me.sessions[tree.token, session.serial] = session
             self.stamp = me.stamp
             hook_exit(me)

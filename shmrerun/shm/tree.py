@@ -1,29 +1,34 @@
 """A tree: a program and all processes it started, with one aggregator. Runtime directory, liveness, starting the aggregator.
 
-The directory of a tree, ``<runtime>/<token>/``, holds ``lock`` (byte 0: the aggregator; byte 1: held while the tree is made or
-removed; byte 2: held by ``shmrerun recover``; byte 16 + i: process slot i), ``bell`` (a FIFO) and, once something spilled,
-``spill`` (a link to where; see ``places``).
+The directory of a tree, ``<runtime>/<token>/``, holds ``lock``, ``bell`` (a FIFO) and, once something spilled, ``spill`` (a link to
+where; see ``places``). Bytes of the lock file: 0 the aggregator; 1 held while the tree is made or removed; 2 held by ``shmrerun
+recover``; 3 see ``meeting``; 16 + i process slot i.
 
 Nobody is dead by one key: the byte lock must be free *and* pid and start time must say so; zombies count as gone.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import stat
 import struct
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from shmrerun import _core
 from shmrerun.errors import AggregatorError, SegmentError, say_once
 from shmrerun.shm import places, segments
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 L = _core.LAYOUT
 _SLOT, _PROCESS = L["sizeof.process_slot"], L["tree.process"]
 _SESSIONS, _SESSION_SLOT = L["tree.session"], L["sizeof.session_slot"]
-AGGREGATOR_BYTE, BIRTH_BYTE, RECOVER_BYTE, FIRST_BYTE = 0, 1, 2, 16
+AGGREGATOR_BYTE, BIRTH_BYTE, RECOVER_BYTE, MEET_BYTE, FIRST_BYTE = 0, 1, 2, 3, 16
 _FLOCK = "hhqqi"  # struct flock of fcntl(2) on 64-bit systems
 
 STALE_NANOS = 300_000_000  # a heartbeat older than this makes producers look at the two keys
@@ -175,6 +180,17 @@ class Tree:
             os.mkfifo(f"{self.directory}/bell", 0o600)
         except FileExistsError:
             return
+
+    @contextlib.contextmanager
+    def meeting(self, *, wanted: bool) -> Iterator[None]:
+        """One process at a time, if wanted: those that meet in a named tree agree on one session and on one file."""
+        if wanted:
+            fcntl.lockf(self.lock_fd(), fcntl.LOCK_EX, 1, MEET_BYTE)
+        try:
+            yield
+        finally:
+            if wanted:
+                fcntl.lockf(self.lock_fd(), fcntl.LOCK_UN, 1, MEET_BYTE)
 
     # ---- liveness
 
