@@ -9,7 +9,6 @@ LAYOUT: dict[str, int]
 CAN_POPULATE: bool
 
 @final
-@disjoint_base
 class Segment:
     """A mapping that belongs to the process that made it; in a forked child every call raises ValueError, and nothing is unmapped.
 
@@ -32,7 +31,6 @@ class Segment:
     def close(self) -> None: ...
 
 @final
-@disjoint_base
 class Lane:
     """The lane of this process in one session. Thread-safe; not fork-safe: a child makes its own."""
 
@@ -66,7 +64,6 @@ class Stream:
     def _use_follow(self, tree: Segment | None, offset: int, serial: int, /) -> None: ...
 
 @final
-@disjoint_base
 class Hopper:
     """The aggregator's reader of one session's lanes. One thread."""
 
