@@ -180,7 +180,7 @@ def test_named_runtime_directory(tmp_path):
     assert has_footer(tmp_path / "out.rrd")
     token = next(tmp_path.glob("program*.out")).read_text().strip()
     assert token.startswith(places.prefix_of(home))
-    assert len(places.prefix_of(home)) == 4
+    assert len(places.prefix_of(home)) == 5
     assert not places.prefix_of(f"/dev/shm/shmrerun-{os.geteuid()}")
     assert os.listdir(home) == []  # what was named stays, empty
 
