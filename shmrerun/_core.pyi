@@ -1,13 +1,14 @@
 """The C extension: shared-memory words, the producer's lane, the aggregator's hopper. See ``_core/layout.h``."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, final
 
-from typing_extensions import Buffer
+from typing_extensions import Buffer, disjoint_base
 
 LAYOUT: dict[str, int]
 CAN_POPULATE: bool
 
+@final
 class Segment:
     """A mapping that belongs to the process that made it; in a forked child every call raises ValueError, and nothing is unmapped.
 
@@ -29,6 +30,7 @@ class Segment:
     def write(self, offset: int, data: Buffer, /) -> None: ...
     def close(self) -> None: ...
 
+@final
 class Lane:
     """The lane of this process in one session. Thread-safe; not fork-safe: a child makes its own.
 
@@ -60,12 +62,14 @@ class Lane:
 class OwnRow:
     """Base of archetypes: has ``_row() -> (ColumnSet, parts)``."""
 
+@disjoint_base
 class Stream:
     """Base of ``producer.stream.Stream``: what the hot path needs of it."""
 
     def _use_lane(self, lane: Lane | None, key: int, /) -> None: ...
     def _use_follow(self, tree: Segment | None, offset: int, serial: int, /) -> None: ...
 
+@final
 class Hopper:
     """The aggregator's reader of one session's lanes. One thread."""
 

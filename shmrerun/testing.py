@@ -13,18 +13,16 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from shmrerun.shm import segments
+from shmrerun.shm import places, segments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _T = TypeVar("_T")
-_SHM = "/dev/shm"  # noqa: S108 - where Linux keeps POSIX shared memory
-_SPILLS = ("/tmp", "/var/tmp")  # noqa: S108 - the fixed places of spools and file mappings
 
 
 class Leftovers(NamedTuple):
-    """What exists of shmrerun for this user.
+    """What exists of shmrerun for this user; where ``SHMRERUN_RUNTIME_DIR`` is set, of the programs that have the same one.
 
     Attributes
     ----------
@@ -56,7 +54,7 @@ def wait_until(condition: Callable[[], _T], timeout: float, what: str) -> _T:
     condition
         Called again and again, so cheap and without side effects.
     timeout
-        Seconds.
+        Seconds, on a machine that has a processor to spare; longer by :func:`load` where more processes want to run.
     what
         Ends the sentence "not in time: ...".
 
@@ -65,42 +63,57 @@ def wait_until(condition: Callable[[], _T], timeout: float, what: str) -> _T:
     TimeoutError
         It was not true in time.
     """
-    deadline = time.monotonic() + timeout
+    began = time.monotonic()
     pause = 0.001
     while not (found := condition()):
-        if time.monotonic() > deadline:
-            msg = f"not in {timeout:g} s: {what}"
+        waited = time.monotonic() - began
+        if waited > timeout and waited > timeout * load():
+            msg = f"not in {waited:.3g} s: {what}"
             raise TimeoutError(msg)
         time.sleep(pause)
         pause = min(pause * 1.5, 0.005 if timeout < 60 else 0.02)
     return found
 
 
+def load() -> float:
+    """How many processes want each processor: at least 1, at most 30. Deadlines are multiplied by it."""
+    try:
+        with open("/proc/loadavg", encoding="ascii") as file:
+            average, _, _, running, *_ = file.read().split()
+        wanted = max(float(average), int(running.partition("/")[0]))
+    except (OSError, ValueError):
+        wanted = 1.0
+    return min(30.0, max(1.0, wanted / (os.cpu_count() or 1)))
+
+
 def trees() -> list[str]:
-    """Tokens of the trees of this user that have a runtime directory, sorted."""
+    """Tokens of the trees of this user that have a runtime directory, sorted; those of ``SHMRERUN_RUNTIME_DIR`` if it is set."""
     found = set()
-    for base in (_SHM, *_bases()):
-        directory = f"{base}/shmrerun-{os.geteuid()}"
-        found |= {name for name in _names(directory) if os.path.isdir(f"{directory}/{name}") and not os.path.islink(f"{directory}/{name}")}
+    for runtime in places.runtimes():
+        if places.is_private(runtime):
+            found |= {name for name in _names(runtime) if name != "spill" and os.path.isdir(f"{runtime}/{name}") and name.isalnum()}
     return sorted(found)
 
 
 def leftovers() -> Leftovers:
-    """Every segment, file, directory and aggregator process of shmrerun for this user, of whatever program."""
-    files: set[str] = set()
-    for base in (_SHM, *_bases()):
-        files.update(f"{base}/{name}" for name in _names(base) if base == _SHM and name.startswith("shmrerun"))
-        top = f"{base}/shmrerun-{os.geteuid()}"
-        if os.path.isdir(top):
+    """Every segment, file, directory and aggregator process of shmrerun for this user.
+
+    Where ``SHMRERUN_RUNTIME_DIR`` is set, only what belongs to that directory, by place and by name: other programs of this user
+    do not matter then.
+    """
+    runtimes = places.runtimes()
+    prefix = f"shmrerun-{places.prefix_of(runtimes[0])}"
+    named = places.is_named(runtimes[0])
+    files = {f"{places.SHM}/{name}" for name in _names(places.SHM) if name.startswith(prefix)}
+    for top in dict.fromkeys((*runtimes, *places.spills())):
+        if not os.path.isdir(top):
+            continue
+        if not named:
             files.add(top)
-            for directory, inner, names in os.walk(top):
-                files.update(f"{directory}/{name}" for name in (*inner, *names))
-    return Leftovers(frozenset(files), frozenset(_aggregators()))
-
-
-def _bases() -> tuple[str, ...]:
-    extra = os.environ.get("TMPDIR", "").rstrip("/")
-    return _SPILLS if not extra or extra in _SPILLS else (*_SPILLS, extra)
+        for directory, inner, names in os.walk(top):
+            found = (f"{directory}/{name}" for name in (*inner, *names))
+            files.update(path for path in found if top in runtimes or os.path.basename(path).startswith(prefix))
+    return Leftovers(frozenset(files), frozenset(_aggregators(prefix.removeprefix("shmrerun-"))))
 
 
 def _names(directory: str) -> list[str]:
@@ -118,8 +131,8 @@ def _command(pid: int) -> str:
         return ""
 
 
-def _aggregators() -> Iterator[int]:
-    """Aggregators of this user by command line; a zombie has none, and is gone."""
+def _aggregators(prefix: str) -> Iterator[int]:
+    """Aggregators of this user, of trees whose token has that prefix, by command line; a zombie has none, and is gone."""
     for name in _names("/proc"):
         if not name.isdigit():
             continue
@@ -129,7 +142,8 @@ def _aggregators() -> Iterator[int]:
             mine = os.stat(f"/proc/{name}").st_uid == os.geteuid()
         except OSError:
             continue
-        if mine and any(words[at : at + 2] == [b"shmrerun", b"aggregator"] for at in range(len(words) - 1)):
+        trees = (words[at + 2] for at in range(len(words) - 2) if words[at : at + 2] == [b"shmrerun", b"aggregator"])
+        if mine and any(tree.startswith(prefix.encode()) for tree in trees):
             yield int(name)
 
 
@@ -143,4 +157,4 @@ def aggregator_pid(tree: str) -> int:
     return 0 if not pid or process_gone(pid, words.aggregator_start) else pid
 
 
-__all__ = ["Leftovers", "aggregator_pid", "leftovers", "trees", "wait_until"]
+__all__ = ["Leftovers", "aggregator_pid", "leftovers", "load", "trees", "wait_until"]

@@ -1,17 +1,22 @@
-"""Every test leaves the machine as it found it: no segment, file, directory, socket or process of ours."""
+"""Every test leaves the machine as it found it: no segment, file, directory, socket or process of ours.
+
+Each run, and each worker of xdist, has a runtime directory of its own, and sees nothing of other runs or programs.
+"""
 
 from __future__ import annotations
 
 import os
+import tempfile
 
 import helpers
 import hypothesis
 import pytest
 from helpers import describe, is_gone, processes, stacks
 
-from shmrerun.testing import Leftovers, leftovers, trees, wait_until
+from shmrerun.shm import places
+from shmrerun.testing import Leftovers, leftovers, load, trees, wait_until
 
-FINISH_SECONDS = 10.0
+FINISH_SECONDS = 20.0
 
 # The same examples in every run; HYPOTHESIS_PROFILE=search looks for new ones.
 hypothesis.settings.register_profile("suite", derandomize=True, deadline=None)
@@ -19,21 +24,55 @@ hypothesis.settings.register_profile("search", max_examples=1000, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 
+@pytest.fixture(autouse=True, scope="session")
+def own_place():
+    """Give this run a runtime directory of its own, and its processes a mark."""
+    before = dict(os.environ)
+    with tempfile.TemporaryDirectory(prefix="shmrerun-suite-") as directory:
+        os.environ |= {helpers.RUNTIME: directory, helpers.MARK: f"{helpers.RUN}:"}
+        yield
+        for name in (helpers.RUNTIME, helpers.MARK):
+            os.environ.pop(name)
+            os.environ |= {name: before[name]} if name in before else {}
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item):
+    """Give a test more time where the machine has more to do than it can."""
+    marker = item.get_closest_marker("timeout")
+    seconds = marker.args[0] if marker is not None else float(item.config.getini("timeout"))
+    item.add_marker(pytest.mark.timeout(max(seconds, seconds * load() * 1.5)), append=False)
+    return (yield)
+
+
 def _sockets():
     try:
         with open("/proc/net/unix", encoding="utf-8", errors="replace") as file:
-            return {line.split()[-1] for line in file if "shmrerun" in line}
+            return {line.split()[-1] for line in file if os.environ[helpers.RUNTIME] in line}
     except OSError:
         return set()
 
 
+def _spilled():
+    """What programs with a /dev/shm of their own left in the temporary directory."""
+    prefix = "shmrerun-" + places.prefix_of(helpers.private_shm(os.environ[helpers.RUNTIME]))
+    found = set()
+    for place in places.spills():
+        try:
+            found |= {f"{place}/{name}" for name in os.listdir(place) if name.startswith(prefix)}
+        except FileNotFoundError:  # the last program that used it has ended
+            continue
+    return found
+
+
 def _now():
     found = leftovers()
-    return Leftovers(found.files | _sockets(), frozenset(p for p in (*found.processes, *processes()) if not is_gone(p)))
+    files = found.files | _sockets() | _spilled()
+    return Leftovers(files, frozenset(p for p in (*found.processes, *processes()) if not is_gone(p)))
 
 
 @pytest.fixture(autouse=True)
-def leaves_nothing_behind():
+def leaves_nothing_behind(own_place):
     """Prove that a test left nothing behind; aggregators get a moment to finish, nothing is killed."""
     before = _now()
     helpers.trees_before = set(trees())

@@ -16,13 +16,15 @@ from typing import NamedTuple
 import pytest
 
 from shmrerun import _core, testing
-from shmrerun.shm import segments
+from shmrerun.shm import places, segments
 from shmrerun.shm.session import sinks
 from shmrerun.shm.words import SessionView
 
 L = _core.LAYOUT
+RUNTIME = places.RUNTIME_VARIABLE
 HERE = os.path.dirname(os.path.abspath(__file__))
-MARK = "SUITE_MARK"  # in the environment of every program that the suite starts, so that its processes can be found
+MARK = "SUITE_MARK"  # in the environment of every program that this run starts, so that its processes can be found
+RUN = f"{os.getpid()}-{os.urandom(4).hex()}"  # what the marks of this run begin with; each worker of xdist is a run of its own
 _counter = 0
 
 
@@ -136,12 +138,17 @@ class Program:
 
     def wait(self, *, check=True):
         """Wait for the program, not for what it leaves running. On the deadline: stacks of all its processes, then fail."""
-        try:
-            code = self.process.wait(max(0.1, self.began + self.deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            report = "\n".join([f"no end within {self.deadline} s", *self.output(), stacks(processes(self.base)), describe()])
+        while True:
+            try:
+                code = self.process.wait(max(0.1, self.began + self.deadline - time.monotonic()))
+                break
+            except subprocess.TimeoutExpired:
+                waited = time.monotonic() - self.began
+                if waited < self.deadline * testing.load():
+                    continue
+            report = "\n".join([f"no end within {waited:.0f} s", *self.output(), stacks(processes(self.base)), describe()])
             self.kill()
-            raise AssertionError(report) from None
+            raise AssertionError(report)
         result = Result(code, *self.output(), time.monotonic() - self.began)
         if check:
             assert code == 0, f"exit code {code}\n{result.stdout}\n{result.stderr}"
@@ -164,11 +171,15 @@ def start(text, tmp_path, *, arguments=(), deadline=60, env=None, prefix=(), sha
     _counter += 1
     base = f"{tmp_path}/{name}{_counter}"
     path = f"{base}.py"
-    watchdog = f"import faulthandler; faulthandler.dump_traceback_later({deadline - min(5, deadline / 2)})\n"
+    watchdog = f"import faulthandler; faulthandler.dump_traceback_later({(deadline - min(5, deadline / 2)) * testing.load()})\n"
     with open(path, "w", encoding="utf-8") as file:
         file.write(watchdog + textwrap.dedent(text))
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("SHMRERUN", "RERUN", "_RERUN"))}
-    environment |= {MARK: base, "PYTHONPATH": HERE} if shared else {MARK: base}
+    runtime = os.environ[RUNTIME]
+    if SMALL_SHM in prefix:  # where nobody else looks
+        runtime = private_shm(runtime)
+    environment |= {MARK: f"{RUN}:{base}", RUNTIME: runtime}
+    environment |= {"PYTHONPATH": HERE} if shared else {}
     environment |= env or {}
     flags = ["-W", "error", "-W", "ignore:This process:DeprecationWarning"] if strict else []
     with open(base + ".out", "wb") as out, open(base + ".err", "wb") as err:
@@ -190,8 +201,8 @@ def run(text, tmp_path, *, check=True, **options):
 
 
 def processes(mark=None):
-    """Pids of living processes that the suite started: all, or those of one program."""
-    wanted = f"\0{MARK}={mark}".encode() if mark else f"\0{MARK}=".encode()
+    """Pids of living processes that this run started: all, or those of one program."""
+    wanted = f"\0{MARK}={RUN}:{mark}\0".encode() if mark else f"\0{MARK}={RUN}:".encode()
     found = []
     for name in os.listdir("/proc"):
         if name.isdigit() and int(name) != os.getpid():
@@ -309,6 +320,14 @@ needs_pid_namespace = pytest.mark.skipif(
 )
 
 
+SMALL_SHM = "small_shm"  # the shell's name for itself
+
+
+def private_shm(runtime):
+    """The runtime directory of programs that have a /dev/shm of their own; what they spill begins with its prefix."""
+    return f"/dev/shm/{os.path.basename(runtime)}"
+
+
 def small_shm(size, *options):
     """Command prefix that gives a program a /dev/shm of its own of that size ("64m"); ``options`` are unshare's."""
-    return ("unshare", "-m", *options, "sh", "-c", f'mount -t tmpfs -o size={size},mode=1777 tmpfs /dev/shm && exec "$@"', "sh")
+    return ("unshare", "-m", *options, "sh", "-c", f'mount -t tmpfs -o size={size},mode=1777 tmpfs /dev/shm && exec "$@"', SMALL_SHM)

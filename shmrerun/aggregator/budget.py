@@ -6,6 +6,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
+from shmrerun.shm import places
 from shmrerun.shm.words import TreeView
 
 if TYPE_CHECKING:
@@ -13,13 +14,11 @@ if TYPE_CHECKING:
 
     from shmrerun.shm.tree import Tree
 
-_SHM = "/dev/shm"  # noqa: S108 - where Linux keeps POSIX shared memory
-
 
 def lanes_exist(token: str) -> int:
     """Bytes of a tree's lane generations in shared memory. OSError: they cannot be listed."""
     total = 0
-    with os.scandir(_SHM) as found:
+    with os.scandir(places.SHM) as found:
         for entry in found:
             if entry.name.startswith(f"shmrerun-{token}.") and entry.name.count(".") == 3:
                 with contextlib.suppress(FileNotFoundError):

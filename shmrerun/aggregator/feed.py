@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 from shmrerun.aggregator.commit_log import CommitLog
 from shmrerun.aggregator.descriptors import same_file
 from shmrerun.aggregator.follower import FileCopy, Follower, Pipe
-from shmrerun.shm import segments
+from shmrerun.shm import places, segments
 from shmrerun.shm.locks import WRITER, lock_file
 from shmrerun.shm.session import Sink, is_free, read_sink, sinks, wish_word
 from shmrerun.shm.words import (
@@ -143,7 +143,7 @@ class Feed:
             self._entry(sink.slot).error = error.errno or errno.EIO
             return
         self._sink = sink = self._read(sink.slot)
-        self._limit = _spool_limit() if sink.kind == SINK_SPOOL else 1 << 62
+        self._limit = _spool_limit(self._control.token) if sink.kind == SINK_SPOOL else 1 << 62
         ids = self.log.resume(sink.scan_from)
         self._control.tried(ids, sink.scan_from)
         self.seen = {ids[at : at + 16] for at in range(0, len(ids), 16)} if len(ids) < 1 << 24 else set()
@@ -276,9 +276,8 @@ class Feed:
     # ---- spools
 
     def _new_spool(self, sink: Sink) -> CommitLog:
-        self._limit = _spool_limit()
-        path = f"{segments.spill_directory()}/shmrerun-{self._control.token}.{self._control.serial}.spool{sink.number}"
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        self._limit = _spool_limit(self._control.token)
+        fd, path = segments.open_spilled(f"shmrerun-{self._control.token}.{self._control.serial}.spool{sink.number}", os.O_TRUNC)
         self._moved(sink.slot, fd, path)
         return self._log(fd, self._read(sink.slot)._replace(path=path, kind=SINK_SPOOL))
 
@@ -543,7 +542,7 @@ def _beside(path: str) -> tuple[int, str]:
     raise FileExistsError(errno.EEXIST, "too many recovered files", path)
 
 
-def _spool_limit() -> int:
+def _spool_limit(token: str) -> int:
     """Bytes that a buffering spool may have: a quarter of what is free there at most."""
-    found = os.statvfs(segments.spill_directory())
+    found = os.statvfs(places.spill_directory(token))
     return min(SPOOL_BYTES, found.f_bavail * found.f_frsize // 4)

@@ -23,6 +23,7 @@ from shmrerun.aggregator.descriptors import SPARE, Descriptors, raise_limit
 from shmrerun.aggregator.host import Host
 from shmrerun.shm import segments
 from shmrerun.shm.locks import lock_byte, unlock_byte
+from shmrerun.shm.sweep import remove_tree_files
 from shmrerun.shm.tree import AGGREGATOR_BYTE, BIRTH_BYTE, FIRST_BYTE, Tree, process_facts, process_gone
 from shmrerun.shm.words import STATE_ENDED, STATE_ENDING, STATE_OPEN, TreeView
 
@@ -296,31 +297,6 @@ class _Members:
         return iter([host.words.members() for host in self._hosts.values()])
 
 
-def remove_tree_files(token: str, directory: str) -> None:
-    """Remove a tree's directory, what names it in the runtime directory, and those directories that are then empty. Never raises."""
-    runtime = os.path.dirname(directory)
-    try:
-        names = os.listdir(runtime)
-    except OSError:
-        names = []
-    for name in names:
-        path = f"{runtime}/{name}"
-        try:
-            if name.startswith("key-") and os.readlink(path).startswith(f"{token}:"):
-                os.unlink(path)
-        except OSError:
-            continue
-    for name in ("bell", "faults", "lock"):
-        try:
-            os.unlink(f"{directory}/{name}")
-        except OSError:
-            continue
-    segments.remove_directory(directory)
-    segments.remove_directory(runtime)
-    for spill in segments.spill_directories():
-        segments.remove_directory(spill)
-
-
 def _import_ahead() -> None:
     """What the first chunk will need, while lanes are being drained already."""
     import shmrerun.model.arrow_types
@@ -361,4 +337,4 @@ def main() -> None:
     importer.join(5)
 
 
-__all__ = ["Aggregator", "main", "remove_tree_files"]
+__all__ = ["Aggregator", "main"]

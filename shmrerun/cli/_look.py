@@ -11,9 +11,8 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shmrerun import _core
-from shmrerun.shm import segments
-from shmrerun.shm.session import lane_name, open_session, sinks
-from shmrerun.shm.tree import AGGREGATOR_BYTE, Tree, process_gone
+from shmrerun.shm import segments, sweep
+from shmrerun.shm.session import lane_name, sinks
 from shmrerun.shm.words import (
     LANE_MAGIC,
     SINK_ACTIVE,
@@ -34,8 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from shmrerun.shm.session import Sink
-
-_GONE = (FileNotFoundError, NotADirectoryError, RuntimeError, ValueError, IndexError)  # it ended while we looked
+    from shmrerun.shm.tree import Tree
 
 STATES = {STATE_OPEN: "open", STATE_ENDING: "ending", STATE_ENDED: "ended"}
 SINK_KINDS = {SINK_SPOOL: "spool", SINK_FILE: "file"}
@@ -48,59 +46,16 @@ class Recording(NamedTuple):
     words: SessionView
 
 
-def trees() -> Iterator[Tree]:
-    """Iterate over this user's trees, attached without a process slot and closed when the next one is asked for."""
-    # Where the package looks first; asking it for the directory would make it.
-    uid = os.geteuid()
-    for runtime in (f"/dev/shm/shmrerun-{uid}", *(f"{base}/shmrerun-{uid}" for base in segments._SPILLS)):  # noqa: S108
-        if os.path.isdir(runtime):
-            break
-    else:
-        return
-    for token in sorted(os.listdir(runtime)):
-        if not os.path.exists(f"{runtime}/{token}/lock"):
-            continue
-        try:
-            tree = Tree.attach(token)
-        except _GONE:
-            continue
-        try:
-            yield tree
-        finally:
-            tree.close()
-
-
 def recordings(tree: Tree) -> Iterator[Recording]:
     """Iterate over the sessions of a tree, oldest first."""
-    for serial in sorted(entry[1] for entry in tree.sessions()):
-        try:
-            segment = open_session(tree.token, serial)
-        except _GONE:
-            continue
-        try:
-            yield Recording(serial, SessionView(segment))
-        finally:
-            segment.close()
-
-
-def aggregator_is_live(tree: Tree) -> bool:
-    """Whether either key says that the tree's aggregator lives; a fresh heartbeat alone does not count."""
-    pid = tree.words.aggregator_pid
-    if tree.lock_holder(AGGREGATOR_BYTE):
-        return True
-    return bool(pid) and not process_gone(pid, tree.words.aggregator_start)
-
-
-def is_abandoned(tree: Tree) -> bool:
-    """Whether all processes of a tree died together with its aggregator: nobody is left who would finish its files."""
-    return not aggregator_is_live(tree) and all(tree.is_dead(index) for index, claim in tree.claims() if claim & 0xFFFF_FFFF)
+    return (Recording(*found) for found in sweep.sessions(tree))
 
 
 def files_being_written() -> list[tuple[Sink, bool]]:
     """Entries of all sink tables whose file is not complete, and whether somebody is left to complete it."""
     found = []
-    for tree in trees():
-        live = not is_abandoned(tree)
+    for tree in sweep.trees():
+        live = not sweep.is_abandoned(tree)
         for recording in recordings(tree):
             files = [sink for sink in sinks(recording.words) if sink.kind == SINK_FILE]
             found += [(sink, live) for sink in files if sink.is_wanted or sink.is_active]
@@ -111,7 +66,7 @@ def describe(tree: Tree) -> dict[str, Any]:
     """All that ``ps`` says about a tree."""
     words = tree.words
     pid = words.aggregator_pid
-    alive = aggregator_is_live(tree)
+    alive = sweep.aggregator_is_live(tree)
     processes = []
     for index, claim in tree.claims():
         if claim & 0xFFFF_FFFF:
@@ -119,7 +74,7 @@ def describe(tree: Tree) -> dict[str, Any]:
             processes.append({"pid": process, "alive": not tree.is_dead(index), "command": _command(process)})
     found = []
     for recording in recordings(tree):
-        with contextlib.suppress(*_GONE):
+        with contextlib.suppress(*sweep.GONE):
             found.append(_describe_recording(tree, recording))
     return {
         "tree": tree.token,
@@ -130,7 +85,7 @@ def describe(tree: Tree) -> dict[str, Any]:
             "heartbeat_age_secs": (_core.monotonic() - words.heartbeat) / 1e9 if pid else None,
             "starts": words.epoch,
         },
-        "abandoned": is_abandoned(tree),
+        "abandoned": sweep.is_abandoned(tree),
         "faults": _faults(tree),
         "lane_budget": {"used_bytes": words.budget_used, "limit_bytes": words.budget_limit},
         "processes": processes,
@@ -235,7 +190,7 @@ def _lanes(tree: Tree, serial: int, member: int, generations: range) -> tuple[in
     for generation in generations:
         try:
             segment = segments.attach(lane_name(tree.token, serial, member, generation), LANE_MAGIC, LaneView.least)
-        except _GONE:
+        except sweep.GONE:
             continue
         lane = LaneView(segment)
         head = lane.head_position  # before tail: never more than what waits

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -20,8 +20,8 @@ def _parser() -> argparse.ArgumentParser:
 
     demo = commands.add_parser("demo", help="log from several processes into one recording, and count what arrived")
     demo.add_argument("--out", default="demo.rrd", metavar="FILE", help="the recording to write (default: demo.rrd)")
-    demo.add_argument("--workers", type=_positive, metavar="N", help="processes that log (default: one per processor)")
-    demo.add_argument("--files", type=_positive, metavar="N", help="read at most N files (default: all there are)")
+    demo.add_argument("--workers", type=_count("workers"), metavar="N", help="processes that log (default: one per processor)")
+    demo.add_argument("--files", type=_count("files"), metavar="N", help="read at most N files (default: all there are)")
     demo.add_argument(
         "--start-method",
         choices=("fork", "spawn", "forkserver"),
@@ -39,23 +39,67 @@ def _parser() -> argparse.ArgumentParser:
     wait.add_argument("--all", action="store_true", help="every file that this user's programs are writing")
     wait.add_argument("--timeout", type=_seconds, metavar="S", help="give up after this many seconds (default: never)")
 
-    for command in (demo, ps, wait):
+    recover = commands.add_parser(
+        "recover",
+        help="make whole files of what killed programs left in shared memory",
+        description="Finishes the files of programs that were killed together with their aggregator, and saves rows that had no "
+        "file. Exit status: 0 all files are complete, 1 one is not, 2 there is no such tree.",
+    )
+    recover.add_argument("trees", nargs="*", metavar="TREE", help="as shmrerun ps names it (default: all that are abandoned)")
+    recover.add_argument("--out", default=".", metavar="DIR", help="where recordings go that had no file (default: here)")
+
+    clean = commands.add_parser(
+        "clean",
+        help="show, and with --yes remove, what killed programs left in shared memory",
+        description="Rows that are removed are lost: run shmrerun recover first.",
+    )
+    clean.add_argument("--yes", action="store_true", help="remove it")
+
+    run = commands.add_parser(
+        "run",
+        help="run a command whose processes log into one tree, however they are started",
+        usage="shmrerun run [-h] [--name NAME] [--] COMMAND ...",
+        description="Sets SHMRERUN_TREE, so that torchrun, mpirun, srun or xargs bring all their processes into one recording: those "
+        "that name the same application. Exit status: that of the command.",
+    )
+    run.add_argument("--name", metavar="NAME", help="of the tree (default: a new one); programs with the same name meet")
+    run.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND ...", help="what to run, with its arguments")
+
+    for command in (demo, ps, wait, recover, clean):
         command.add_argument("--json", action="store_true", help="print one JSON object, and nothing else")
     return parser
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
+def _count(what: str) -> Callable[[str], int]:
+    """Read a number of at least 1 of something."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number of {what}") from None
+        if number < 1:
+            raise argparse.ArgumentTypeError(f"there must be at least 1 of {what}, not {number}")
+        return number
+
+    return read
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from None
     if not seconds >= 0:
-        raise argparse.ArgumentTypeError("must be at least 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds that is at least 0")
     return seconds
+
+
+def _refuse(parser: argparse.ArgumentParser, command: str, text: str) -> None:
+    """Exit with status 2, and the usage of that command."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            action.choices[command].error(text)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,7 +107,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     arguments = parser.parse_args(argv)
     if arguments.command == "wait" and bool(arguments.path) == arguments.all:
-        parser.error("wait: give either a PATH or --all")
+        _refuse(parser, "wait", "give either a PATH or --all")
+    if arguments.command == "run":
+        arguments.words = arguments.words[1:] if arguments.words[:1] == ["--"] else arguments.words
+        if not arguments.words:
+            _refuse(parser, "run", "give the COMMAND to run")
     module = import_module(f"shmrerun.cli.{arguments.command}")
     try:
         status: int = module.run(arguments)

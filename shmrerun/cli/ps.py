@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from shmrerun.cli import _look
+from shmrerun.shm import sweep
 
 if TYPE_CHECKING:
     import argparse
@@ -21,7 +22,7 @@ _CAUSES = {
 
 def run(arguments: argparse.Namespace) -> int:
     """Print all trees; status 0, also when there are none."""
-    found = [_look.describe(tree) for tree in _look.trees()]
+    found = [_look.describe(tree) for tree in sweep.trees()]
     if arguments.json:
         print(json.dumps({"trees": found}))
     elif found:
@@ -42,7 +43,7 @@ def _lines(tree: dict[str, Any]) -> list[str]:
             state += f", started {aggregator['starts']} times"
     lines = [f"tree {tree['tree']}: {state}; lanes {size(budget['used_bytes'])} of {size(budget['limit_bytes'])}"]
     if tree["abandoned"]:
-        lines.append("  ABANDONED: its processes and its aggregator are gone; rows that wait here are in no file")
+        lines.append("  ABANDONED: its processes and its aggregator are gone; rows that wait here are in no file. Run: shmrerun recover")
     for process in tree["processes"]:
         dead = "" if process["alive"] else " (gone)"
         lines.append(f"  process {process['pid']}{dead} {(process['command'] or '')[:100]}")

@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Wait for one file or for all; status 0 complete, 1 not complete (in time), 2 no such file."""
     deadline = None if arguments.timeout is None else time.monotonic() + arguments.timeout
     if arguments.all:
-        paths = sorted({sink.path for sink, live in _look.files_being_written() if live})
+        paths = sorted({sink.path for sink, _ in _look.files_being_written()})
     else:
         paths = [os.path.abspath(arguments.path)]
     results = [(path, *_wait(path, deadline)) for path in paths]
@@ -54,7 +54,11 @@ def _wait(path: str, deadline: float | None) -> tuple[int, str]:
         elif not live and _has_footer(path):
             return COMPLETE, ""
         else:
-            why = "the program that wrote it and its aggregator are gone" if live else "it has no footer and nobody writes it"
+            why = (
+                "the program that wrote it and its aggregator are gone; run shmrerun recover"
+                if live
+                else "it has no footer and nobody writes it"
+            )
             orphan_since = orphan_since or time.monotonic()
             if time.monotonic() - orphan_since >= ORPHAN_SECONDS:
                 return INCOMPLETE, why

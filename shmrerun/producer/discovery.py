@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from shmrerun.errors import ShmrerunError
 from shmrerun.producer.process import Follow, Process
-from shmrerun.shm import segments
+from shmrerun.shm import places, segments
 from shmrerun.shm.tree import pid_namespace, process_facts
 from shmrerun.shm.words import TREE_MAGIC, TreeView
 
@@ -30,8 +30,8 @@ _LOOKS = 3  # at the ancestors; they do not change, but may make a recording aft
 _GENERATIONS = 8
 
 
-def _entry_path(authkey: bytes) -> str:
-    return f"{segments.runtime_directory(make=False)}/key-{blake2b(authkey, digest_size=8).hexdigest()}"
+def _entry_path(runtime: str, authkey: bytes) -> str:
+    return f"{runtime}/key-{blake2b(authkey, digest_size=8).hexdigest()}"
 
 
 def publish(me: Process, tree: Tree) -> None:
@@ -46,7 +46,7 @@ def publish(me: Process, tree: Tree) -> None:
         os.environ[PARENT_VARIABLE] = follow
     if not me.published and module.parent_process() is None:
         with contextlib.suppress(OSError, ShmrerunError):
-            os.symlink(follow, _entry_path(bytes(current.authkey)))
+            os.symlink(follow, _entry_path(os.path.dirname(tree.directory), bytes(current.authkey)))
     me.published = True
 
 
@@ -67,8 +67,9 @@ def discover(me: Process) -> Follow | None:
     if text and (found := Follow.parse(text)) and (me.own is None or me.own != found.token):
         return found
     if module is not None and module.parent_process() is not None:
-        with contextlib.suppress(OSError, ShmrerunError):
-            return Follow.parse(os.readlink(_entry_path(bytes(module.current_process().authkey))))
+        for runtime in places.runtimes():
+            with contextlib.suppress(OSError):
+                return Follow.parse(os.readlink(_entry_path(runtime, bytes(module.current_process().authkey))))
     if text is None and me.looks < _LOOKS:
         me.looks += 1
         with contextlib.suppress(OSError, ShmrerunError):
@@ -80,9 +81,9 @@ def _by_descent() -> Follow | None:
     """The nearest ancestor that has a recording."""
     ancestors = list(_ancestors())
     best: tuple[int, Follow] | None = None
-    runtime = segments.runtime_directory(make=False)
-    for token in os.listdir(runtime) if ancestors else ():
-        if not token.isalnum():
+    found = [(runtime, token) for runtime in places.runtimes() if places.is_private(runtime) for token in os.listdir(runtime)]
+    for runtime, token in found if ancestors else ():
+        if not token.isalnum() or not os.path.isdir(f"{runtime}/{token}"):
             continue
         try:
             words = TreeView(segments.attach(f"shmrerun-{token}", TREE_MAGIC, TreeView.size))
@@ -93,7 +94,7 @@ def _by_descent() -> Follow | None:
             if who in ancestors and namespace == pid_namespace() and words.process(index).current:
                 near = ancestors.index(who)
                 if best is None or near < best[0]:
-                    best = near, Follow(token, index, claim >> 32)
+                    best = near, Follow(places.settle(token, runtime), index, claim >> 32)
     return best[1] if best else None
 
 

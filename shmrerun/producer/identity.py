@@ -9,6 +9,7 @@ Source: observed on rerun-sdk 0.41.0 (SipHash-1-3, the PCG-32 seed expansion of 
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def default_recording_id(application_id: str, authkey: bytes | None = None) -> s
     application_id : str
         Name of the application; any text that UTF-8 can carry.
     authkey : bytes, optional
-        Any length. Default: the authkey of the current process.
+        Any length. Default: the name of the tree if ``SHMRERUN_TREE`` gives one, else the authkey of the current process.
 
     Returns
     -------
@@ -50,6 +51,8 @@ def default_recording_id(application_id: str, authkey: bytes | None = None) -> s
     -----
     About 0.2 ms the first time, a dict lookup afterwards. Thread safe.
     """
+    if authkey is None and (name := os.environ.get("SHMRERUN_TREE")):
+        authkey = b"SHMRERUN_TREE\0" + os.fsencode(name)  # processes that share a tree by its name have authkeys of their own
     if authkey is None:
         from multiprocessing import current_process
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from shmrerun import _core
 from shmrerun.errors import AggregatorError, FlushTimeoutError, RowsLostError, SegmentError, SinkError, say, say_once
-from shmrerun.shm import segments
+from shmrerun.shm import places, segments
 from shmrerun.shm.session import (
     FIRST_DICTIONARY_BYTES,
     FIRST_LANE_BYTES,
@@ -211,7 +211,7 @@ class Session:
                 limit = self.tree.words.budget_limit
                 say_once("budget", f"over the budget of {limit:,} bytes of shared memory: a lane goes into a file mapping")
                 try:
-                    lane.spill_to(os.fsencode(segments.spill_directory()))
+                    lane.spill_to(os.fsencode(places.spill_directory(self.tree.token)))
                 except SegmentError as error:
                     self._drop(MemberView.dropped_size, f"a row of {record:,} bytes was dropped: {error}")
                     return True

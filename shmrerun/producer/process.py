@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from shmrerun import _core
 from shmrerun.errors import SegmentError
 from shmrerun.producer.member import Session
+from shmrerun.shm import places, sweep
 from shmrerun.shm.tree import Tree, TreeEndedError
 
 if TYPE_CHECKING:
@@ -31,11 +31,15 @@ class Follow:
     def parse(cls, text: str) -> Follow | None:
         """From the text that :meth:`__str__` made; None if it is not one."""
         token, _, rest = text.partition(":")
-        index, _, serial = rest.partition(":")
-        return cls(token, int(index), int(serial)) if token.isalnum() and index.isdigit() and serial.isdigit() else None
+        index, _, rest = rest.partition(":")
+        serial, _, home = rest.partition(":")
+        if not (token.isalnum() and index.isdigit() and serial.isdigit()):
+            return None
+        return cls(places.arrive(f"{token}:{home}"), int(index), int(serial))
 
     def __str__(self) -> str:
-        return f"{self.token}:{self.index}:{self.serial}"
+        home = places.address(self.token)[len(self.token) :]  # empty, or a colon and the directory
+        return f"{self.token}:{self.index}:{self.serial}{home}"
 
 
 class Process:
@@ -90,8 +94,7 @@ class Process:
         name = os.environ.get(TREE_VARIABLE)
         if not name:
             return None
-        boot = _read_line("/proc/sys/kernel/random/boot_id")
-        return "n" + blake2b(f"{os.geteuid()}\0{boot}\0{name}".encode(), digest_size=5).hexdigest()
+        return places.new_token(name)
 
     def own_tree(self, discover: Callable[[Process], Follow | None]) -> Tree:
         """The tree that this process makes its sessions in: the named one, the one it was born into, or a new one."""
@@ -112,6 +115,8 @@ class Process:
                     self.trees.pop(self.own or "", None)
                     self.own = self.own if name else None
                     continue
+                if tree.is_new:
+                    sweep.notice(os.path.dirname(tree.directory))
                 self.own = tree.token
                 self.trees[tree.token] = tree
                 return tree
@@ -134,14 +139,6 @@ class Process:
     def disown(self, session: Session) -> None:
         """The sink is closed, or somebody else's."""
         self.owned.pop((session.tree.token, session.serial), None)
-
-
-def _read_line(path: str) -> str:
-    try:
-        with open(path, encoding="ascii") as file:
-            return file.readline().strip()
-    except OSError:
-        return ""
 
 
 _process = Process(None)

@@ -13,9 +13,19 @@ from typing import TYPE_CHECKING, Any
 from shmrerun.errors import FlushTimeoutError, ShmrerunError, SinkError, say, say_once
 from shmrerun.producer.exit import hook_exit
 from shmrerun.producer.files import open_file
-from shmrerun.producer.process import is_inheriting, this_process
+from shmrerun.producer.process import TREE_VARIABLE, is_inheriting, this_process
 from shmrerun.shm.session import open_session, sinks
-from shmrerun.shm.words import SESSION_OWN_SINKS, SINK_COPY, SINK_FILE, SINK_NO_FOOTER, SINK_ODD_FILE, SINK_PIECES, SINK_SPOOL, SessionView
+from shmrerun.shm.words import (
+    SESSION_OWN_SINKS,
+    SINK_CONTINUE,
+    SINK_COPY,
+    SINK_FILE,
+    SINK_NO_FOOTER,
+    SINK_ODD_FILE,
+    SINK_PIECES,
+    SINK_SPOOL,
+    SessionView,
+)
 from shmrerun.sinks import FileSink
 
 if TYPE_CHECKING:
@@ -73,6 +83,19 @@ def set_sinks(stream: Stream | None, sinks: tuple[Any, ...]) -> None:
         disconnect(stream)
 
 
+def _open_begun(path: str, session: Session) -> tuple[int, int]:
+    """Open a file that this very recording began, by processes of the named tree that have ended; -1: it is another one, or none."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
+        head = os.pread(fd, 4096, 0)
+    except OSError:
+        return -1, 0
+    if head.startswith(b"RRF2") and all(text.encode() in head for text in (session.recording_id, session.application_id)):
+        return fd, SINK_CONTINUE
+    os.close(fd)
+    return -1, 0
+
+
 def save(stream: Stream | None, path: Any, *, write_footer: bool, copies: tuple[FileSink, ...] = ()) -> None:
     """Make a file the stream's sink, with copies of it. A no-op while multiprocessing runs a module's top level again in a child."""
     if is_inheriting():
@@ -85,9 +108,15 @@ def save(stream: Stream | None, path: Any, *, write_footer: bool, copies: tuple[
     forced = os.environ.get(FORCE_SAVE)
     if forced and full != os.path.abspath(forced):
         return
+    with session.tree.meeting(wanted=TREE_VARIABLE in os.environ):
+        _save(stream, session, full, write_footer=write_footer, copies=copies)
+
+
+def _save(stream: Stream, session: Session, full: str, *, write_footer: bool, copies: tuple[FileSink, ...]) -> None:
     active = session.active_sink()
     same = active is not None and active.kind == SINK_FILE and os.path.realpath(active.path) == os.path.realpath(full)
-    if same and not session.may_set_sink():
+    met = TREE_VARIABLE in os.environ  # processes of a named tree begin a file together, whoever comes first
+    if same and active is not None and (not session.may_set_sink() or (met and active.owner != session.tree.ref)):
         return
     session = _settle(stream, session)
     opened: list[tuple[str, int, int]] = []
@@ -95,7 +124,9 @@ def save(stream: Stream | None, path: Any, *, write_footer: bool, copies: tuple[
         # All of them before the sink changes, the log last: its file may be the present one, which is replaced now.
         for sink in (*copies, FileSink(full, write_footer=write_footer)):
             name = os.path.abspath(sink.path)
-            fd, flags = open_file(name, lambda: _files_of(session))
+            fd, flags = _open_begun(name, session) if met and active is None else (-1, 0)
+            if fd < 0:
+                fd, flags = open_file(name, lambda: _files_of(session))
             opened.insert(0, (name, fd, flags | (0 if sink.write_footer else SINK_NO_FOOTER)))
         _, fd, flags = opened[0]
         found = os.fstat(fd)

@@ -16,7 +16,8 @@ from shmrerun.errors import ShmrerunError, say, say_once
 from shmrerun.producer.discovery import discover
 from shmrerun.producer.exit import hook_exit, tell_unsaved
 from shmrerun.producer.member import Session
-from shmrerun.producer.process import is_inheriting, this_process
+from shmrerun.producer.process import TREE_VARIABLE, is_inheriting, this_process
+from shmrerun.shm import places
 from shmrerun.shm.session import BatchLimits, id_hash, open_session
 from shmrerun.shm.tree import TreeEndedError
 from shmrerun.shm.words import (
@@ -141,9 +142,12 @@ class Stream(_core.Stream):
         """Make a session of its own in this process's tree; in a child, join a live one of the same ids that is not its own."""
         me = this_process()
         tree = me.own_tree(discover)
-        session = self._join(me, tree) if me.is_child() else None
-        if session is None:
-            session = Session.create(tree, self.application_id, self.recording_id, limits, switches)
+        with me.lock, tree.meeting(wanted=TREE_VARIABLE in os.environ):
+            session = self._join(me, tree) if me.is_child() else None
+            joined = session is not None
+            if session is None:
+                session = Session.create(tree, self.application_id, self.recording_id, limits, switches)
+        if not joined:
             me.sessions[tree.token, session.serial] = session
             self.stamp = me.stamp
             hook_exit(me)
@@ -280,7 +284,8 @@ class Stream(_core.Stream):
             pass
 
     def __reduce__(self) -> tuple[Any, ...]:
-        state = (self.application_id, self.recording_id, self.token, self.serial, self.sink_path, self.default_enabled)
+        token = self.token and places.address(self.token)
+        state = (self.application_id, self.recording_id, token, self.serial, self.sink_path, self.default_enabled)
         return _unpickle, state
 
 
@@ -295,6 +300,7 @@ def _release(session: Session) -> None:
 def _unpickle(application_id: str, recording_id: str, token: str | None, serial: int, sink_path: Any, enabled: bool) -> Stream:
     """A copy in another process: bound to the same session, made by somebody else, so its end closes nothing."""
     me = this_process()
+    token = token and places.arrive(token)
     own = me.sessions.get((token or "", serial))
     stream = Stream(application_id, recording_id)
     stream.token, stream.serial, stream.sink_path, stream.default_enabled = token, serial, sink_path, enabled

@@ -7,6 +7,7 @@ import sys
 
 from shmrerun import _core
 from shmrerun.errors import AggregatorError, say_once
+from shmrerun.shm import places
 
 # The aggregator is this very package, whatever else its interpreter has installed; nothing of the caller's path comes first.
 _STUB = (
@@ -22,6 +23,7 @@ def launch_aggregator(token: str, directory: str) -> int:
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     argv = [python, "-I", "-X", "utf8", "-c", _STUB, "shmrerun", "aggregator", token, here, *_library_paths()]
     keep = [f"{k}={v}" for k, v in os.environ.items() if not k.startswith(_DROPPED) or k == "PYTHONHOME"]
+    keep.append(f"{places.RUNTIME_VARIABLE}={os.path.dirname(directory)}")
     try:
         return _core.launch([os.fsencode(a) for a in argv], [os.fsencode(e) for e in keep], os.fsencode(f"{directory}/faults"))
     except OSError as error:

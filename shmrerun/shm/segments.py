@@ -1,4 +1,4 @@
-"""Segments of shared memory and the directories beside them: create, attach, reserve, unlink.
+"""Segments of shared memory: create, attach, reserve, unlink.
 
 A segment is a POSIX shared-memory object (``posix_ipc``), reserved in full when it is made, so that a full ``/dev/shm`` is an
 error message and not a SIGBUS. Where shared memory is full, it is a file mapping in the spill directory instead.
@@ -9,72 +9,22 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
-import sys
 
 import posix_ipc
 
 from shmrerun import _core
 from shmrerun.errors import LayoutVersionError, OwnerError, SegmentError, say_once
+from shmrerun.shm import places
 from shmrerun.shm.words import LAYOUT_VERSION, HeadView
-
-_SHM = "/dev/shm"  # noqa: S108 - where Linux keeps POSIX shared memory
-_SPILLS = ("/tmp", "/var/tmp")  # noqa: S108 - fixed, so that all processes of a tree agree; the directory inside is 0700
 
 
 class NotReadyError(SegmentError):
     """A segment whose maker has not finished it: it is about to, or it died."""
 
 
-def _private_directory(path: str) -> str:
-    """Make, or check, a directory that only this user can enter. Raises OwnerError if it is somebody else's."""
-    try:
-        os.mkdir(path, 0o700)
-    except FileExistsError:
-        found = os.lstat(path)
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) != 0o700:
-            msg = (
-                f"the directory of shmrerun's runtime files belongs to user {found.st_uid} with mode "
-                f"{stat.S_IMODE(found.st_mode):o}; it must be user {os.geteuid()}'s with mode 700. Remove it or change its owner: {path}"
-            )
-            raise OwnerError(msg) from None
-    return path
-
-
-def spill_directory() -> str:
-    """The private directory for spools and for lanes beyond the budget of shared memory. Raises SegmentError if there is none."""
-    last: OSError | None = None
-    for base in (*_SPILLS, os.environ.get("TMPDIR", "")):
-        if base and os.path.isdir(base) and os.access(base, os.W_OK):
-            try:
-                return _private_directory(f"{base}/shmrerun-{os.geteuid()}")
-            except OSError as error:
-                last = error
-    msg = f"no writable temporary directory among {', '.join(_SPILLS)} and $TMPDIR ({last})"
-    raise SegmentError(msg)
-
-
-def spill_directories() -> list[str]:
-    """Where a spill directory may be, for whoever looks or cleans up; none is made."""
-    return [f"{base}/shmrerun-{os.geteuid()}" for base in (*_SPILLS, os.environ.get("TMPDIR", "")) if base]
-
-
-def runtime_directory(*, make: bool = True) -> str:
-    """The private directory that holds one directory a tree: ``/dev/shm/shmrerun-<uid>``, elsewhere the spill directory.
-
-    ``make=False``: whoever only looks changes nothing; FileNotFoundError if there is none.
-    """
-    if sys.platform != "linux" or not os.access(_SHM, os.W_OK):
-        return spill_directory()
-    path = f"{_SHM}/shmrerun-{os.geteuid()}"
-    if not make:
-        os.lstat(path)
-    return _private_directory(path)
-
-
 def free_bytes() -> tuple[int, int]:
     """Size of the file system of shared memory, and what is free of it, in bytes."""
-    found = os.statvfs(_SHM if os.path.isdir(_SHM) else spill_directory())
+    found = os.statvfs(places.SHM if os.path.isdir(places.SHM) else "/tmp")  # noqa: S108 - only looked at
     return found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
 
 
@@ -105,9 +55,20 @@ def _open_shared(name: str, size: int, first: int) -> int:
     return int(shared.fd)
 
 
+def open_spilled(name: str, flags: int) -> tuple[int, str]:
+    """Make a file in the spill directory of the tree that its name begins with. Returns descriptor and path. OSError, SegmentError."""
+    token = places.token_of(name)
+    for _ in range(20):
+        path = f"{places.spill_directory(token)}/{name}"
+        try:
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | flags, 0o600), path
+        except FileNotFoundError:  # another tree's end removed the directory at this moment
+            continue
+    raise FileNotFoundError(errno.ENOENT, "the spill directory is removed again and again", path)
+
+
 def _open_file(name: str, size: int) -> int:
-    path = f"{spill_directory()}/{name}"
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    fd, path = open_spilled(name, os.O_EXCL)
     try:
         _reserve(fd, size)
     except BaseException:
@@ -137,10 +98,11 @@ def create(name: str, size: int, *, shared: bool = True, first: int = 1 << 62) -
             raise SegmentError(msg) from error
         except (OSError, posix_ipc.Error) as error:
             total, free = free_bytes()
+            place = places.spill_directory(places.token_of(name))
             say_once(
                 "shared memory full",
                 f"cannot reserve {size:,} bytes of shared memory ({free:,} of {total:,} bytes free: {error}). Going on with a file "
-                f"mapping in {spill_directory()}, which is slower. Free space in /dev/shm, or raise the container's shm size.",
+                f"mapping in {place}, which is slower. Free space in /dev/shm, or raise the container's shm size.",
             )
     if fd < 0:
         try:
@@ -186,10 +148,7 @@ def attach(name: str, magic: int, minimum: int, token: bytes | None = None) -> _
     try:
         fd = posix_ipc.SharedMemory("/" + name).fd
     except posix_ipc.ExistentialError:
-        try:
-            fd = os.open(f"{spill_directory()}/{name}", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except SegmentError:
-            raise FileNotFoundError(errno.ENOENT, "no such segment", name) from None
+        fd = _find_spilled(name)
     except posix_ipc.PermissionsError as error:
         msg = f"the segment may not be opened by user {os.geteuid()}; it belongs to somebody else (segment {name})"
         raise OwnerError(msg) from error
@@ -208,6 +167,15 @@ def attach(name: str, magic: int, minimum: int, token: bytes | None = None) -> _
         os.close(fd)
     _check_head(segment, name, magic, token)
     return segment
+
+
+def _find_spilled(name: str) -> int:
+    for place in places.spill_places(places.token_of(name)):
+        try:
+            return os.open(f"{place}/{name}", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            continue
+    raise FileNotFoundError(errno.ENOENT, "no such segment", name)
 
 
 def _check_head(segment: _core.Segment, name: str, magic: int, token: bytes | None) -> None:
@@ -230,7 +198,7 @@ def _check_head(segment: _core.Segment, name: str, magic: int, token: bytes | No
 def names_of(token: str) -> list[str]:
     """Names of the segments in shared memory that are a tree's: of its sessions and lanes. Empty where they cannot be listed."""
     try:
-        return [name for name in os.listdir(_SHM) if name.startswith(f"shmrerun-{token}.")]
+        return [name for name in os.listdir(places.SHM) if name.startswith(f"shmrerun-{token}.")]
     except OSError:
         return []
 
@@ -249,24 +217,16 @@ def size_of(name: str) -> int:
 
 def unlink(name: str) -> bool:
     """Remove a segment's name, wherever it is. True if there was one. Mappings stay good."""
-    found = False
     try:
         posix_ipc.unlink_shared_memory("/" + name)
-        found = True
     except posix_ipc.Error:
         pass
-    for base in (*_SPILLS, os.environ.get("TMPDIR", "")):
+    else:
+        return True
+    for place in places.spill_places(places.token_of(name)):
         try:
-            os.unlink(f"{base}/shmrerun-{os.geteuid()}/{name}")
-            found = True
+            os.unlink(f"{place}/{name}")
         except OSError:
             continue
-    return found
-
-
-def remove_directory(path: str) -> None:
-    """Remove a directory if it is empty; anything else is left alone."""
-    try:
-        os.rmdir(path)
-    except OSError:
-        return
+        return True
+    return False

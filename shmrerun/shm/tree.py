@@ -1,7 +1,8 @@
 """A tree: a program and all processes it started, with one aggregator. Runtime directory, liveness, starting the aggregator.
 
 The directory of a tree, ``<runtime>/<token>/``, holds ``lock`` (byte 0: the aggregator; byte 1: held while the tree is made or
-removed; byte 16 + i: process slot i) and ``bell`` (a FIFO). Spools are named by the tree in the spill directory.
+removed; byte 2: ``shmrerun recover``; byte 3: see ``meeting``; byte 16 + i: process slot i), ``bell`` (a FIFO) and, once something
+spilled, ``spill`` (a link to where; see ``places``).
 
 Nobody is dead by one key: the byte lock must be free *and* pid and start time must say so; zombies count as gone. Nobody waits for
 another process without a bound: joining takes no lock at all, making and removing a tree give up after ``BIRTH_SECONDS``.
@@ -13,11 +14,11 @@ import contextlib
 import os
 import stat
 import time
-from base64 import b32encode
+from typing import TYPE_CHECKING
 
 from shmrerun import _core
-from shmrerun.errors import AggregatorError, SegmentError
-from shmrerun.shm import segments
+from shmrerun.errors import AggregatorError, SegmentError, say_once
+from shmrerun.shm import places, segments
 from shmrerun.shm.launch import launch_aggregator
 from shmrerun.shm.locks import lock_byte, lock_holder, unlock_byte
 from shmrerun.shm.words import (
@@ -32,7 +33,10 @@ from shmrerun.shm.words import (
     TreeView,
 )
 
-AGGREGATOR_BYTE, BIRTH_BYTE, FIRST_BYTE = 0, 1, 16
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+AGGREGATOR_BYTE, BIRTH_BYTE, RECOVER_BYTE, MEET_BYTE, FIRST_BYTE = 0, 1, 2, 3, 16
 
 STALE_NANOS = 300_000_000  # a heartbeat older than this makes producers look at the two keys
 FAILED_STARTS = 5  # so many aggregators of ours died before they were ready: say why
@@ -86,6 +90,7 @@ class Tree:
         self._bell_file: tuple[int, int] | None = None
         self._launched = 0  # pid of the aggregator that we started last
         self._failed_starts = 0
+        self.is_new = False  # we made it
         self.recount = True  # by the aggregator: what is taken of the budget may not be what exists
 
     # ---- making and finding
@@ -93,17 +98,17 @@ class Tree:
     @classmethod
     def create(cls, token: str | None = None) -> Tree:
         """Make a tree, or join the one of that token (``SHMRERUN_TREE``). Raises SegmentError with what to do."""
-        token = token or b32encode(os.urandom(5)).decode().lower()
-        directory = f"{segments.runtime_directory()}/{token}"
         deadline = time.monotonic() + BIRTH_SECONDS
         while True:
+            runtime = places.runtime_directory()
+            token = places.settle(token or places.new_token(), runtime)
+            directory = f"{runtime}/{token}"
             try:
                 os.mkdir(directory, 0o700)
             except FileExistsError:
                 pass
             except FileNotFoundError:
-                segments.runtime_directory()  # the last tree's end removed it a moment ago
-                continue
+                continue  # the last tree's end removed the runtime directory a moment ago
             try:
                 return cls._make(token, directory, deadline)
             except (FileNotFoundError, TreeEndedError):
@@ -116,7 +121,8 @@ class Tree:
         """Join a tree that exists. FileNotFoundError: it does not (any more)."""
         if not token.isalnum():
             raise FileNotFoundError(token)
-        directory = f"{segments.runtime_directory(make=False)}/{token}"
+        runtime = places.runtime_of(token)
+        directory = f"{runtime}/{places.settle(token, runtime)}"
         deadline = time.monotonic() + BIRTH_SECONDS
         while True:
             try:
@@ -160,6 +166,7 @@ class Tree:
             if cls._identity(fd) != cls._identity(path):  # the tree ended while we waited for the lock
                 raise FileNotFoundError(path)
             tree = cls(token, directory, fd, cls._segment(token))
+            tree.is_new = True
             tree._make_bell()
             tree.claim()
             unlock_byte(fd, BIRTH_BYTE)
@@ -198,6 +205,22 @@ class Tree:
     def _make_bell(self) -> None:
         with contextlib.suppress(FileExistsError):
             os.mkfifo(f"{self.directory}/bell", 0o600)
+
+    @contextlib.contextmanager
+    def meeting(self, *, wanted: bool) -> Iterator[None]:
+        """One process at a time, if wanted: those that meet in a named tree agree on one session and on one file. Waits a bounded time."""
+        deadline = time.monotonic() + SWEEP_SECONDS
+        while wanted and not lock_byte(self.lock_fd(), MEET_BYTE):
+            if time.monotonic() > deadline:
+                holder = lock_holder(self.lock_fd(), MEET_BYTE)
+                say_once("meeting", f"going on without process {holder}, which has been joining tree {self.token} for long; is it stopped?")
+                break
+            time.sleep(0.001)
+        try:
+            yield
+        finally:
+            if wanted:
+                unlock_byte(self.lock_fd(), MEET_BYTE)
 
     # ---- liveness
 

@@ -37,7 +37,7 @@ SINK_NO_FOOTER, SINK_CONTINUE, SINK_PIECES, SINK_ODD_FILE, SINK_COPY = (
     _L[f"SINK_{name}"] for name in ("NO_FOOTER", "CONTINUE", "PIECES", "ODD_FILE", "COPY")
 )
 LANE_OPEN, LANE_SUCCEEDED, LANE_LAST = (_L[f"LANE_{name}"] for name in ("OPEN", "SUCCEEDED", "LAST"))
-ROW_STATIC, ROW_TICK, ROW_COLUMNS = _L["ROW_STATIC"], _L["ROW_TICK"], _L["ROW_COLUMNS"]
+ROW_STATIC, ROW_TICK, ROW_COLUMNS, RECORD_ROW = _L["ROW_STATIC"], _L["ROW_TICK"], _L["ROW_COLUMNS"], _L["RECORD_ROW"]
 MESSAGE_BYTES = 1016
 
 
@@ -275,6 +275,35 @@ class LaneView(View):
     least = _L["sizeof.lane"]
     dictionary_offset, dictionary_size, ring_offset, ring_size, rows_before = Word(), Word(), Word(), Word(), Word()
     tail, dictionary_tail, closed, head_position = Word(), Word(), Word(), Word()
+
+
+class Record:
+    """A record in a copy of a ring."""
+
+    _HEAD = struct.Struct("<IHHI")  # words, kind, flags, shape: struct record
+    size = _L["sizeof.record"]
+
+    @classmethod
+    def head(cls, ring: bytes, at: int) -> tuple[int, int, int, int]:
+        """Words, kind, flags and shape; zeros where the ring ends."""
+        return cls._HEAD.unpack_from(ring, at) if at + cls._HEAD.size <= len(ring) else (0, 0, 0, 0)
+
+    @classmethod
+    def first_part(cls, ring: bytes, at: int) -> int:
+        """The first number of the table of parts of a record without times: of columns, how many rows they have."""
+        return int.from_bytes(ring[at + cls.size + 4 : at + cls.size + 8], "little")
+
+
+class Definition:
+    """An entry in a copy of a dictionary; its texts follow the head."""
+
+    _HEAD = struct.Struct("<II")  # bytes, shape: struct definition
+    size = _L["sizeof.definition"]
+
+    @classmethod
+    def head(cls, dictionary: bytes, at: int) -> tuple[int, int]:
+        """Bytes of the whole entry, and its shape."""
+        return cls._HEAD.unpack_from(dictionary, at)
 
 
 _PROCESSES = Fields(ProcessSlotView, "claim", "start_time", "pid_namespace")

@@ -35,7 +35,7 @@ def run(command: list[str], directory: str, **environment: str) -> subprocess.Co
     """Run a command with a deadline; never raises."""
     env = {**os.environ, "NO_COLOR": "1", "PYTHONWARNINGS": "ignore", "RERUN_FLUSH_TICK_SECS": "3600", **environment}
     try:
-        return subprocess.run(command, cwd=directory, env=env, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(command, cwd=directory, env=env, capture_output=True, text=True, timeout=300, check=False)
     except subprocess.TimeoutExpired as error:
         return subprocess.CompletedProcess(command, 124, str(error.stdout), f"timed out {error.stderr}")
 

@@ -45,7 +45,7 @@ def recordings(tmp_path_factory):
     folder = tmp_path_factory.mktemp("round_trip")
     program = os.path.join(HERE, "compat", "round_trip_program.py")
     theirs, ours = f"{folder}/rerun.rrd", f"{folder}/shmrerun.rrd"
-    done = subprocess.run([sys.executable, program, "rerun", theirs], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, program, "rerun", theirs], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     result = run(f"import runpy, sys\nsys.argv = ['', 'shmrerun', {ours!r}]\nrunpy.run_path({program!r}, run_name='__main__')", folder)
     assert not result.stdout, result.stdout

@@ -28,7 +28,7 @@ def rows(path):
 def run(name, *arguments, cwd, warnings="error"):
     """Run an example; warnings and messages on stderr fail it."""
     argv = [sys.executable, "-W", warnings, str(EXAMPLES / name), *arguments]
-    done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -8,7 +8,7 @@ import pytest
 from helpers import check, needs_mounts, run, scalars, small_shm, start
 
 from shmrerun import _core
-from shmrerun.testing import wait_until
+from shmrerun.testing import load, wait_until
 
 L = _core.LAYOUT
 
@@ -109,14 +109,14 @@ FULL_DISK = """
         rr.log("image", rr.Image(noise.integers(0, 255, (256, 256, 3), np.uint8)))
         rr.log("rows", rr.Scalars(10 + i))
     try:
-        rr.get_global_data_recording().flush(timeout_sec=5)
+        rr.get_global_data_recording().flush(timeout_sec=300)
     except RuntimeError as error:
         print("flush:", error)
     import shutil
     shutil.copy("disk/out.rrd", "before.rrd")
     subprocess.run(["mount", "-o", "remount,size=16m", "disk"], check=True)
     rr.log("rows", rr.Scalars(18))
-    rr.get_global_data_recording().flush(timeout_sec=30)
+    rr.get_global_data_recording().flush(timeout_sec=300)
     rr.disconnect()
     shutil.copy("disk/out.rrd", "after.rrd")
     rr.save("next.rrd")
@@ -165,7 +165,7 @@ def test_full_disk_at_the_end_of_the_program(tmp_path):
     )  # fmt: skip
     assert result.returncode == 0
     assert "disk/out.rrd" in result.stderr
-    assert result.seconds < 30
+    assert result.seconds < 30 * load()
 
 
 @needs_mounts
@@ -340,33 +340,6 @@ def test_another_version_of_the_layout(tmp_path):
     rows = check(tmp_path / "out.rrd")
     assert scalars(rows, "/rows") == [0, 1]
     assert "/child" not in rows
-
-
-@needs_mounts
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_foreign_runtime_directory(tmp_path):
-    """A runtime directory that belongs to somebody else is refused with its name and what to do; nothing in it is touched."""
-    result = run(
-        """
-        import os
-        import shmrerun as rr
-        path = f"/dev/shm/shmrerun-{os.geteuid()}"
-        os.mkdir(path, 0o700)
-        try:
-            os.chown(path, 65534, 65534)
-            try:
-                rr.init("foreign")
-            except RuntimeError as error:
-                print(type(error).__name__, error)
-            rr.log("rows", rr.Scalars(1))
-            assert os.listdir(path) == []
-        finally:
-            os.rmdir(path)
-        """,
-        tmp_path, prefix=small_shm("16m"),
-    )  # fmt: skip
-    assert "OwnerError" in result.stdout
-    assert "shmrerun-0" in result.stdout
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")

@@ -76,16 +76,18 @@ def test_a_burst_that_the_budget_holds_blocks_nobody(tmp_path):
         import shmrerun as rr
         from shmrerun import _core
         from shmrerun.shm import segments
-        from shmrerun.testing import aggregator_pid
+        from shmrerun.producer import member
+        from shmrerun.testing import aggregator_pid, load
         from helpers_programs import own_tree
 
+        member.FULL_SECONDS = 5 * load()  # of waiting, after which rows are dropped
         rr.init("burst")
         rr.save("out.rrd")
         rr.log("small", rr.Scalars(-1))
         rr.get_global_data_recording().flush()
         pid = aggregator_pid(own_tree())
         os.kill(pid, signal.SIGSTOP)
-        watchdog = threading.Timer(4, os.kill, (pid, signal.SIGCONT))  # rows would be dropped after 5 s of waiting
+        watchdog = threading.Timer(0.8 * member.FULL_SECONDS, os.kill, (pid, signal.SIGCONT))
         try:
             watchdog.start()
             L = _core.LAYOUT

@@ -10,15 +10,19 @@ from helpers import check, run, scalars, start
 
 from shmrerun.testing import wait_until
 
+SHORT = "import shmrerun as rr\nrr.init('museum')\nrr.save('{}.rrd')\nrr.log('rows', rr.Scalars(0))"
+
 
 def test_killed_while_making_a_recording(tmp_path):
     """SIGKILL at random moments of ``init`` leaves nothing once the next program has come and gone. Seen: in 20 of 150."""
     for number in range(25):
-        program = start("import shmrerun as rr\nrr.init('museum')\nrr.save('out.rrd')\nrr.log('rows', rr.Scalars(0))", tmp_path, name="born")
+        program = start(
+            "import shmrerun as rr\nrr.init('museum')\nrr.save('out.rrd')\nrr.log('rows', rr.Scalars(0))", tmp_path, name="born"
+        )
         time.sleep(0.08 + 0.012 * number)  # imports take so long; then the kill falls into init, save, log or the end
         program.process.send_signal(signal.SIGKILL)
         program.wait(check=False)
-    run("import shmrerun as rr\nrr.init('next')\nrr.save('next.rrd')\nrr.log('rows', rr.Scalars(0))", tmp_path)
+    run(SHORT.format("next"), tmp_path)
     check(tmp_path / "next.rrd")
 
 
@@ -31,8 +35,8 @@ def test_named_tree_killed_between_making_and_filling(tmp_path):
     token = this_process().named()
     if sys.argv[1] == "half":
         import posix_ipc
-        from shmrerun.shm import segments
-        os.makedirs(f"{segments.runtime_directory()}/{token}", mode=0o700, exist_ok=True)
+        from shmrerun.shm import places
+        os.makedirs(f"{places.runtime_directory()}/{token}", mode=0o700, exist_ok=True)
         posix_ipc.SharedMemory(f"/shmrerun-{token}", posix_ipc.O_CREX, mode=0o600, size=int(sys.argv[2]))
         os._exit(0)
     rr.init("museum"); rr.save("out.rrd")
@@ -53,10 +57,10 @@ def test_process_stopped_in_the_birth_lock(tmp_path):
         import os, sys, time
         import shmrerun as rr
         from shmrerun.producer.process import this_process
-        from shmrerun.shm import segments
+        from shmrerun.shm import places
         from shmrerun.shm.locks import lock_byte
         from shmrerun.shm.tree import BIRTH_BYTE
-        directory = f"{segments.runtime_directory()}/{this_process().named()}"
+        directory = f"{places.runtime_directory()}/{this_process().named()}"
         os.makedirs(directory, mode=0o700, exist_ok=True)
         fd = os.open(f"{directory}/lock", os.O_RDWR | os.O_CREAT, 0o600)
         assert lock_byte(fd, BIRTH_BYTE)
@@ -88,7 +92,7 @@ def test_process_stopped_in_the_birth_lock(tmp_path):
     os.kill(holder.pid, signal.SIGCONT)
     (tmp_path / "go").touch()
     holder.wait()
-    run("import shmrerun as rr\nrr.init('museum')\nrr.save('out.rrd')\nrr.log('rows', rr.Scalars(0))", tmp_path, env=env)
+    run(SHORT.format("out"), tmp_path, env=env)
     check(tmp_path / "out.rrd")
 
 
@@ -156,5 +160,3 @@ def test_aggregator_killed_in_the_end_of_a_session(tmp_path):
     )
     assert result.stdout.split() == ["True"] * 3
     check(tmp_path / "out.rrd")
-
-

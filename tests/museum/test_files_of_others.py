@@ -6,7 +6,7 @@ import os
 import shutil
 import threading
 
-from helpers import check, run, scalars, start
+from helpers import check, has_footer, run, scalars, start
 
 from shmrerun.testing import wait_until
 
@@ -34,7 +34,9 @@ def test_several_programs_save_to_one_path(tmp_path):
         programs = [start(RANK, tmp_path, arguments=(f"r{rank}", delay * rank), strict=False) for rank in range(3)]
         results = [program.wait() for program in programs]
         saved = [result for result in results if "saved" in result.stdout]
-        assert len(saved) + sum("refused: Failed to create file: another recording is writing it" in result.stdout for result in results) == 3
+        assert (
+            len(saved) + sum("refused: Failed to create file: another recording is writing it" in result.stdout for result in results) == 3
+        )
         assert saved
         assert scalars(check(tmp_path / "out.rrd"), "/rows") == list(range(20))
         os.unlink(tmp_path / "out.rrd")
@@ -207,4 +209,6 @@ def test_more_recordings_than_descriptors(tmp_path):
         prefix=("sh", "-c", 'ulimit -n 128 && exec "$@"', "sh"),
     )
     for n in range(count):
-        assert scalars(check(tmp_path / f"out{n}.rrd"), "/rows") == [n, n] if n % 30 == 0 else (tmp_path / f"out{n}.rrd").stat().st_size > 1500
+        assert (
+            scalars(check(tmp_path / f"out{n}.rrd"), "/rows") == [n, n] if n % 30 == 0 else (tmp_path / f"out{n}.rrd").stat().st_size > 1500
+        )

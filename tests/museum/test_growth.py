@@ -139,7 +139,7 @@ def test_budget_is_what_exists(tmp_path):
 
 
 def test_a_full_lane_waits_once(tmp_path):
-    """Seen: after the first wait of 5 s, every row waited 5.1 s. One full wait; then rows are dropped at once, counted, until there is room."""
+    """Seen: after the first wait of 5 s, every row waited 5.1 s. One full wait; then rows are dropped at once until there is room."""
     result = run(
         """
         import os, signal, time

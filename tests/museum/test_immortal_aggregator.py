@@ -9,7 +9,7 @@ import signal
 import pytest
 from helpers import is_gone, run, start, trees
 
-from shmrerun.shm import segments
+from shmrerun.shm import places
 from shmrerun.testing import aggregator_pid, wait_until
 
 PROGRAM = """
@@ -37,7 +37,7 @@ def begun(tmp_path, text=PROGRAM):
 def test_runtime_directory_removed(tmp_path):
     """The directory of a running tree is removed: the program goes on, its file is whole, and the aggregator ends with it."""
     program, token, pid = begun(tmp_path)
-    shutil.rmtree(f"{segments.runtime_directory(make=False)}/{token}")
+    shutil.rmtree(f"{places.runtime_of(token)}/{token}")
     (tmp_path / "go").touch()
     program.wait()
     wait_until(lambda: is_gone(pid), 20, "the aggregator has ended")
@@ -46,7 +46,7 @@ def test_runtime_directory_removed(tmp_path):
 def test_directory_removed_and_everybody_killed(tmp_path):
     """The same, and the program is killed: the aggregator ends by itself."""
     program, token, pid = begun(tmp_path)
-    shutil.rmtree(f"{segments.runtime_directory(make=False)}/{token}")
+    shutil.rmtree(f"{places.runtime_of(token)}/{token}")
     os.kill(program.pid, signal.SIGKILL)
     program.wait(check=False)
     wait_until(lambda: is_gone(pid), 20, "the aggregator has ended")
@@ -55,7 +55,7 @@ def test_directory_removed_and_everybody_killed(tmp_path):
 def test_termination_is_heeded(tmp_path):
     """SIGTERM finishes files, whatever became of the directory; the aggregator then serves on, and ends with its program."""
     program, token, pid = begun(tmp_path)
-    shutil.rmtree(f"{segments.runtime_directory(make=False)}/{token}")
+    shutil.rmtree(f"{places.runtime_of(token)}/{token}")
     os.kill(pid, signal.SIGTERM)
     from helpers import has_footer
 

@@ -15,7 +15,7 @@ from helpers_programs import returned
 from shmrerun import _core
 from shmrerun.errors import SegmentError
 from shmrerun.shm import segments
-from shmrerun.testing import wait_until
+from shmrerun.testing import load, wait_until
 
 L = _core.LAYOUT
 
@@ -25,7 +25,7 @@ STORM = """
     import shmrerun as rr
     from helpers_programs import Returned
 
-    DIRECTORY, SECONDS, KILL = sys.argv[1], float(sys.argv[2]), sys.argv[3] == "kill"
+    DIRECTORY, KILL = sys.argv[1], sys.argv[2] == "kill"
 
     def produce(number):
         count = Returned(DIRECTORY, number)
@@ -54,8 +54,7 @@ STORM = """
         rr.log("warm", rr.Scalars(0))
         made = 4
         live = [fork(n) for n in range(made)]
-        end = time.monotonic() + SECONDS
-        while time.monotonic() < end:
+        while not os.path.exists(f"{DIRECTORY}/enough"):
             time.sleep(0.03)
             if KILL:
                 at = random.randrange(len(live))
@@ -79,28 +78,30 @@ def attach_tree():
     return None
 
 
-def storm(tmp_path, seconds, *, kill_producers):
-    """Run the storm; the aggregator dies 0.2 to 2 s after each start. Returns how often it was killed."""
-    program = start(STORM, tmp_path, arguments=(tmp_path, seconds, "kill" if kill_producers else "-"), deadline=seconds + 100)
+def storm(tmp_path, kills, *, kill_producers):
+    """Run the storm: the aggregator dies so many times, 0.2 to 2 s after each start."""
+    program = start(STORM, tmp_path, arguments=(tmp_path, "kill" if kill_producers else "-"), deadline=2 * kills + 100)
     killed = 0
     try:
         segment = wait_until(attach_tree, 20, "the tree is there")
-        epoch, end = 0, time.monotonic() + seconds - 2.5
-        while time.monotonic() < end:
+        epoch = 0
+        while killed < kills:
             wait_until(lambda known=epoch: segment.load(L["tree.epoch"]) > known, 20, "a new aggregator is ready")
             epoch = segment.load(L["tree.epoch"])
             due = time.monotonic() + random.uniform(0.2, 2.0)
             wait_until(lambda due=due: time.monotonic() > due, 5, "it is its turn to die")
             pid = segment.load(L["tree.aggregator_pid"])
-            if program.process.poll() is None and not is_gone(pid):
+            assert program.process.poll() is None, program.output()
+            if not is_gone(pid):
                 os.kill(pid, signal.SIGKILL)
                 killed += 1
+        wait_until(lambda: segment.load(L["tree.epoch"]) > epoch, 20, "the last aggregator is ready")
+        (tmp_path / "enough").touch()
         program.wait()
     finally:
         if program.process.poll() is None:
             program.kill()
     wait_until(lambda: not trees(), 20, "the last aggregator has finished")
-    return killed
 
 
 def check_storm(tmp_path):
@@ -126,19 +127,17 @@ def check_storm(tmp_path):
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("kill_producers", [False, True], ids=["aggregator", "both"])
 def test_short_storm(tmp_path, kill_producers):
-    """Ten seconds of killed aggregators (and producers) lose nothing and write nothing twice."""
-    killed = storm(tmp_path, 10, kill_producers=kill_producers)
+    """Six killed aggregators (and many producers) lose nothing and write nothing twice."""
+    storm(tmp_path, 6, kill_producers=kill_producers)
     assert check_storm(tmp_path) > 100
-    assert killed >= 2
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(400)
 def test_long_storm(tmp_path):
-    """Sixty seconds with a producer killed every 30 ms and the aggregator within 2 s of each start: every row once."""
-    killed = storm(tmp_path, 60, kill_producers=True)
+    """Fifty aggregators killed within 2 s of their start, and a producer every 30 ms: every row once."""
+    storm(tmp_path, 50, kill_producers=True)
     assert check_storm(tmp_path) > 10_000
-    assert killed >= 15
 
 
 def test_aggregator_comes_back_within_half_a_second(tmp_path):
@@ -172,7 +171,7 @@ def test_aggregator_comes_back_within_half_a_second(tmp_path):
     )  # fmt: skip
     count, took = program.wait().stdout.split()
     assert scalars(check(tmp_path / "out.rrd"), "/a") == list(range(int(count) + 1))
-    assert float(took) < 1.5  # 0.5 s to notice, the rest for the interpreter on a busy machine
+    assert float(took) < 1.5 * load()  # 0.5 s to notice, the rest for the interpreter on a busy machine
 
 
 KILL_ALL = """
@@ -187,13 +186,13 @@ KILL_ALL = """
     for n in range(3):
         pid = os.fork()
         if pid == 0:
-            i = 0
             while True:
                 rr.log("image", rr.Image(numpy.zeros((100, 1000, 3), numpy.uint8)))
-                rr.log("a", rr.Scalars(i))
+                rr.log("a", rr.Scalars(n))
+                open(f"logs-{n}", "w").close()
         children.append(pid)
     end = time.monotonic() + 1
-    while time.monotonic() < end:
+    while time.monotonic() < end or not all(os.path.exists(f"logs-{n}") for n in range(3)):
         rr.log("a", rr.Scalars(1))
     for pid in (*children, os.getpid()):
         os.kill(pid, signal.SIGKILL)

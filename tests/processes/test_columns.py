@@ -64,7 +64,7 @@ def test_columns_once_while_aggregators_die(tmp_path):
         for call in range(60):
             rr.send_columns("x", [Times(range(call * 3, call * 3 + 3))], rr.Scalars.columns(scalars=[1.0, 2.0, 3.0]))
             if call % 10 == 5:
-                rec.flush(timeout_sec=30)
+                rec.flush(timeout_sec=300)
                 rr.send_columns("y", [Times([call])], rr.Scalars.columns(scalars=[0.0]))
                 os.kill(aggregator_pid(trees()[0]), signal.SIGKILL)
         """,

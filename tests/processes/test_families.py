@@ -63,7 +63,7 @@ def test_many_pieces_from_many_processes_while_the_aggregator_dies(tmp_path):
         """
         import multiprocessing, os, random, signal, time
         import shmrerun as rr
-        from shmrerun.testing import aggregator_pid
+        from shmrerun.testing import aggregator_pid, load
         from helpers_programs import own_tree
 
         def work(n):
@@ -81,7 +81,7 @@ def test_many_pieces_from_many_processes_while_the_aggregator_dies(tmp_path):
             for worker in workers:
                 worker.start()
             while any(worker.is_alive() for worker in workers):
-                time.sleep(0.15)
+                time.sleep(0.15 * load())
                 pid = aggregator_pid(own_tree())
                 if pid:
                     os.kill(pid, signal.SIGKILL)

@@ -9,7 +9,7 @@ import pytest
 from helpers import check, has_footer, is_gone, run, scalars, start, trees
 from helpers_programs import returned
 
-from shmrerun.testing import wait_until
+from shmrerun.testing import load, wait_until
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
@@ -78,7 +78,7 @@ def test_hundreds_of_short_children(tmp_path):
         tmp_path,
     )
     assert sorted(scalars(check(tmp_path / "out.rrd"), "/child")) == list(range(360))
-    assert result.seconds < 30
+    assert result.seconds < 30 * load()
 
 
 def test_stopped_producer_holds_nobody_up(tmp_path):
@@ -98,14 +98,14 @@ def test_stopped_producer_holds_nobody_up(tmp_path):
         os.waitpid(pid, os.WUNTRACED)
         for i in range(100):
             rr.log("parent", rr.Scalars(i))
-        rr.get_global_data_recording().flush(timeout_sec=5)
+        rr.get_global_data_recording().flush(timeout_sec=300)
         print(pid)
         """,
         tmp_path,
     )
     result = program.wait()
     pid = int(result.stdout)
-    assert result.seconds < 8
+    assert result.seconds < 8 * load()
     os.kill(pid, signal.SIGCONT)
     wait_until(lambda: not trees(), 10, "the child has ended, and the aggregator")
     rows = check(tmp_path / "out.rrd")
@@ -142,7 +142,7 @@ def test_stopped_aggregator(tmp_path):
             assert leftovers().processes - before == {pid}
         finally:
             os.kill(pid, signal.SIGCONT)
-        recording.flush(timeout_sec=20)
+        recording.flush(timeout_sec=300)
         """,
         tmp_path,
     )
@@ -160,7 +160,7 @@ def test_child_that_becomes_a_long_lived_program(tmp_path):
         pid = os.fork()
         if pid == 0:
             rr.log("rows", rr.Scalars(1))
-            os.execv("/bin/sleep", ["sleep", "40"])
+            os.execv("/bin/sleep", ["sleep", "1000"])
         print(pid, flush=True)
         from shmrerun.testing import wait_until
         wait_until(lambda: os.readlink(f"/proc/{pid}/exe").endswith(("sleep", "coreutils", "busybox")), 10, "it is another program")
@@ -276,7 +276,7 @@ def test_joined_subprocess_outlives_its_parent(tmp_path):
         tmp_path,
     )
     result = program.wait()
-    assert result.seconds < 8
+    assert result.seconds < 8 * load()
     wait_until(lambda: not trees(), 20, "the child has ended, and the aggregator")
     rows = check(tmp_path / "out.rrd")
     assert has_footer(tmp_path / "out.rrd")

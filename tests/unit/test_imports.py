@@ -23,7 +23,7 @@ HEAVY = (
 def modules_after(code):
     """Modules that a fresh interpreter has after running code, beyond those it starts with."""
     script = f"import sys; before = set(sys.modules)\n{code}\nprint(' '.join(set(sys.modules) - before))"
-    ran = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, timeout=60)
+    ran = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, timeout=300)
     assert ran.returncode == 0, ran.stderr
     return set(ran.stdout.split())
 

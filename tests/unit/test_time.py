@@ -6,6 +6,7 @@ import datetime as dt
 import fractions
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,9 @@ from shmrerun.model import times
 from shmrerun.model.parts import DURATION, SEQUENCE, TIMESTAMP
 
 SMALLEST = -(2**63) + 1
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # of newer NumPys
+    UNITLESS, NOT_A_TIME, NO_DATE = np.timedelta64(5), np.timedelta64("NaT"), np.datetime64("NaT")
 
 
 class Index:
@@ -43,10 +47,10 @@ class Index:
         ({"duration": np.float16(0.1)}, (DURATION, 99_975_586)),
         ({"duration": np.int8(3)}, (DURATION, 3_000_000_000)),
         ({"duration": dt.timedelta(days=-1, microseconds=1)}, (DURATION, -86_399_999_999_000)),
-        ({"duration": np.timedelta64(5)}, (DURATION, 5)),
+        ({"duration": UNITLESS}, (DURATION, 5)),
         ({"duration": np.timedelta64(5, "Y")}, (DURATION, 157_784_760_000_000_000)),
         ({"duration": np.timedelta64(-1500, "ps")}, (DURATION, -2)),
-        ({"duration": np.timedelta64("NaT")}, (DURATION, SMALLEST)),
+        ({"duration": NOT_A_TIME}, (DURATION, SMALLEST)),
         ({"timestamp": 1.5}, (TIMESTAMP, 1_500_000_000)),
         ({"timestamp": -5}, (TIMESTAMP, -5_000_000_000)),
         ({"timestamp": True}, (TIMESTAMP, 1_000_000_000)),
@@ -56,7 +60,7 @@ class Index:
         ({"timestamp": dt.datetime(1970, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=2)))}, (TIMESTAMP, -7200 * 10**9)),
         ({"timestamp": np.datetime64("2020-02")}, (TIMESTAMP, 1580515200000000000)),
         ({"timestamp": np.datetime64("2020-01-01T00:00:00.000000001")}, (TIMESTAMP, 1577836800000000001)),
-        ({"timestamp": np.datetime64("NaT")}, (TIMESTAMP, SMALLEST)),
+        ({"timestamp": NO_DATE}, (TIMESTAMP, SMALLEST)),
         ({"timestamp": pa.scalar(5, pa.timestamp("us"))}, (TIMESTAMP, 5_000)),
         ({"timestamp": pa.scalar(5, pa.timestamp("s", tz="UTC"))}, (TIMESTAMP, 5_000_000_000)),
         ({"timestamp": pa.scalar(5, pa.timestamp("ns"))}, (TIMESTAMP, 5)),

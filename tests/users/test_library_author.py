@@ -10,6 +10,7 @@ def test_logging_without_init_has_no_side_effect(tmp_path):
     result = run(
         """
         import multiprocessing, os, sys, threading
+        from shmrerun.testing import leftovers
 
         def library():
             import shmrerun as rr
@@ -27,7 +28,7 @@ def test_logging_without_init_has_no_side_effect(tmp_path):
         if __name__ == "__main__":
             environment, config = dict(os.environ), dict(multiprocessing.current_process()._config)
             fds = set(os.listdir("/proc/self/fd"))
-            before = {name: sorted(os.listdir(name)) for name in ("/dev/shm", "/tmp", ".")}
+            before, here = leftovers(), os.listdir()
             library()
             assert set(os.listdir("/proc/self/fd")) == fds
             for method in ("fork", "spawn"):
@@ -37,8 +38,8 @@ def test_logging_without_init_has_no_side_effect(tmp_path):
                 assert worker.exitcode == 0
             assert dict(os.environ) == environment
             assert dict(multiprocessing.current_process()._config) == config
-            assert {n: [x for x in sorted(os.listdir(n)) if "shmrerun" in x or x.endswith(".rrd")] for n in before} == \\
-                   {n: [x for x in names if "shmrerun" in x or x.endswith(".rrd")] for n, names in before.items()}
+            assert not leftovers().since(before)
+            assert os.listdir() == here
             assert threading.active_count() == 1
             assert "pyarrow" not in sys.modules and "grpc" not in sys.modules
         """,

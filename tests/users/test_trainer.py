@@ -29,7 +29,7 @@ PROGRAM = """
             kept = {}
             for wanted in range(self.batches):
                 while wanted not in kept:
-                    at, batch = self.out.get(timeout=30)
+                    at, batch = self.out.get(timeout=300)
                     kept[at] = batch
                 yield kept.pop(wanted)
 
