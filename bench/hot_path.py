@@ -126,7 +126,7 @@ def _aggregator_cpu_secs() -> float:
     from shmrerun import _core
     from shmrerun.producer import process
 
-    [tree] = process.process().trees.values()
+    [tree] = process.this_process().trees.values()
     with open(f"/proc/{tree.segment.load(_core.LAYOUT['tree.aggregator_pid'])}/stat", encoding="ascii") as file:
         fields = file.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -378,10 +378,10 @@ static PyObject *hopper_pressed_groups(Hopper *self, PyObject *Py_UNUSED(ignored
 static PyObject *hopper_reader(Hopper *self, PyObject *number) {
     struct reader *reader = reader_at(self, number);
     if (!reader) return NULL;
-    return Py_BuildValue("KKKKKKKKLz", (unsigned long long)reader->closed, (unsigned long long)reader->tail, (unsigned long long)reader->read,
-                         (unsigned long long)reader->low, (unsigned long long)reader->count, (unsigned long long)reader->rows_done,
-                         (unsigned long long)reader->rows_lost, (unsigned long long)reader->rows_before,
-                         reader->synced ? (long long)reader->rows_read : -1LL, reader->broken);
+    return Py_BuildValue("KKKKKKKKLz", (unsigned long long)reader->closed, (unsigned long long)reader->tail,
+                         (unsigned long long)reader->read, (unsigned long long)reader->low, (unsigned long long)reader->count,
+                         (unsigned long long)reader->rows_done, (unsigned long long)reader->rows_lost,
+                         (unsigned long long)reader->rows_before, reader->synced ? (long long)reader->rows_read : -1LL, reader->broken);
 }
 
 static int hopper_set_seen(Hopper *self, PyObject *value, void *Py_UNUSED(closure)) {
@@ -428,9 +428,10 @@ static int hopper_set_tick(Hopper *self, PyObject *value, void *Py_UNUSED(closur
     return 0;
 }
 
-static PyGetSetDef hopper_fields[] = {
-    {"seen", NULL, (setter)hopper_set_seen, NULL, NULL},
-    {"scanned_from", NULL, (setter)hopper_set_scanned_from, NULL, NULL}, {"next_tick", (getter)hopper_get_tick, (setter)hopper_set_tick, NULL, NULL}, {0}};
+static PyGetSetDef hopper_fields[] = {{"seen", NULL, (setter)hopper_set_seen, NULL, NULL},
+                                      {"scanned_from", NULL, (setter)hopper_set_scanned_from, NULL, NULL},
+                                      {"next_tick", (getter)hopper_get_tick, (setter)hopper_set_tick, NULL, NULL},
+                                      {0}};
 
 static PyMethodDef hopper_methods[] = {
     {"add_reader", (PyCFunction)hopper_add, METH_O, NULL},

@@ -51,10 +51,6 @@ static void lane_dealloc(Lane *self) {
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
-bool lane_usable(const Lane *lane) {
-    return lane->stamp == process_stamp() && !lane->writer.closed;
-}
-
 /*
  * Takes the mutex with the GIL held on return. Nobody waits for the GIL while holding the mutex, and nobody waits for the mutex while
  * holding the GIL, so neither a copy nor a thread that will never run again can stop the others.
@@ -106,15 +102,14 @@ static int64_t take_parts(PyObject *tuple, struct part *parts, Py_buffer *buffer
 /* ---- rows ---- */
 
 /* One try under the mutex; large copies, and waiting for another thread's, without the GIL. */
-static struct append_result append_once(Lane *self, const struct shape *shape, uint32_t flags, const int64_t *times,
-                                        const struct part *parts, uint32_t count, int64_t bytes) {
-    struct append_result result = {.code = APPEND_BUSY};
-    if (bytes <= RELEASE_GIL_BYTES) result = lane_append(&self->writer, shape, flags, times, parts, count, true);
-    if (result.code != APPEND_BUSY) return result;
+static int append_once(Lane *self, const struct shape *shape, uint32_t flags, const int64_t *times, const struct part *parts,
+                       uint32_t count, int64_t bytes, struct append_result *result) {
+    if (bytes <= RELEASE_GIL_BYTES && lane_append(&self->writer, shape, flags, times, parts, count, true, result) != APPEND_BUSY)
+        return result->code;
     Py_BEGIN_ALLOW_THREADS /* no Python runs in this thread meanwhile, so its times and the texts stay what they are */
-    result = lane_append(&self->writer, shape, flags, times, parts, count, false);
+    lane_append(&self->writer, shape, flags, times, parts, count, false, result);
     Py_END_ALLOW_THREADS
-    return result;
+    return result->code;
 }
 
 /* Makes room for what was refused. GROWTH_*, or GROWTH_DONE if another thread was first. */
@@ -123,7 +118,8 @@ static int make_room(Lane *self, const struct append_result *need) {
     lock_lane(self);
     if (!self->writer.closed && (!self->writer.lane || self->writer.generation == need->generation))
         outcome = lane_grow(&self->writer, &self->place, need, NULL, &error);
-    if (outcome == GROWTH_SPILL && self->spill) outcome = lane_grow(&self->writer, &self->place, need, PyBytes_AS_STRING(self->spill), &error);
+    if (outcome == GROWTH_SPILL && self->spill)
+        outcome = lane_grow(&self->writer, &self->place, need, PyBytes_AS_STRING(self->spill), &error);
     pthread_mutex_unlock(&self->writer.mutex);
     errno = error;
     return outcome;
@@ -133,10 +129,10 @@ static struct row_outcome append_shape(Lane *self, const struct shape *shape, co
                                        uint32_t count, uint32_t flags, int64_t bytes) {
     bool grown = false;
     for (;;) {
-        struct append_result result = append_once(self, shape, flags, times, parts, count, bytes);
+        struct append_result result;
+        int code = append_once(self, shape, flags, times, parts, count, bytes, &result), growth;
         struct row_outcome outcome = {.record = result.record, .wall = result.wall};
-        int growth;
-        switch (result.code) {
+        switch (code) {
         case APPEND_DONE:
             outcome.code = grown ? ROW_WAKE : ROW_DONE;
             return outcome;
@@ -202,8 +198,8 @@ struct row_outcome lane_append_parts(Lane *self, uint32_t path, uint32_t columns
     struct row_outcome outcome = {.code = ROW_ERROR};
     struct taken taken;
     Py_INCREF(self); /* whoever calls may lose it while the GIL is released */
-    take_tuple(&taken, tuple); /* may run Python, so before all that Python could change: times, this lane, this process */
-    if (taken.bytes >= 0 && !lane_usable(self)) {
+    take_tuple(&taken, tuple); /* buffers may run Python, so before all that it could change: times, this lane, this process */
+    if (taken.held && taken.bytes >= 0 && !lane_usable(self)) {
         outcome.code = ROW_CLOSED;
     } else if (taken.bytes >= 0) {
         struct shape shape = {.path = path, .columns = columns};

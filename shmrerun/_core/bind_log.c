@@ -201,7 +201,8 @@ static int log_fast(Stream *stream, PyObject *entity_path, PyObject *entity, uin
         Py_XDECREF(id);
         if (PyErr_Occurred()) {
             outcome = LOG_ERROR;
-        } else if (columns && columns <= column_sets.count && stream_ready(stream)) { /* again: `_row` was Python, it may have forked */
+        } else if (columns && columns <= column_sets.count && stream->lane && lane_usable(stream->lane)) {
+            /* looked at again: `_row` was Python, it may have forked, or left */
             struct row_outcome done = lane_append_parts(stream->lane, path_number, (uint32_t)columns, parts, flags);
             outcome = after_append(stream, &done, path_number, (uint32_t)columns, parts, flags);
         }
@@ -229,18 +230,18 @@ static PyObject *log_failed(PyObject *strict) {
 
 const char log_doc[] =
     "log(entity_path, entity, *extra, static=False, recording=None, strict=None)\n--\n\n"
-             "Log a row: components of one entity at the calling thread's current times.\n\n"
-             "Parameters\n----------\n"
-             "entity_path\n    Text, split at unescaped slashes, or a list of parts.\n"
-             "entity, *extra\n    Archetypes, anything with ``as_component_batches()`` (real ``rerun`` objects too), or iterables of\n"
-             "    described batches.\n"
-             "static\n    Without times: holds for all of them.\n"
-             "recording\n    Instead of the active recording.\n"
-             "strict\n    True: errors propagate; False: they become warnings; None: as ``strict_mode()`` says.\n\n"
-             "Notes\n-----\n"
-             "The row is safe when this returns: killing the process loses nothing. Without a recording nothing happens.\n"
-             "Below 1 us for a scalar. Safe in any thread and any process of the program, forked ones too; above 256 KiB the\n"
-             "GIL is released while the values are copied.\n";
+    "Log a row: components of one entity at the calling thread's current times.\n\n"
+    "Parameters\n----------\n"
+    "entity_path\n    Text, split at unescaped slashes, or a list of parts.\n"
+    "entity, *extra\n    Archetypes, anything with ``as_component_batches()`` (real ``rerun`` objects too), or iterables of\n"
+    "    described batches.\n"
+    "static\n    Without times: holds for all of them.\n"
+    "recording\n    Instead of the active recording.\n"
+    "strict\n    True: errors propagate; False: they become warnings; None: as ``strict_mode()`` says.\n\n"
+    "Notes\n-----\n"
+    "The row is safe when this returns: killing the process loses nothing. Without a recording nothing happens.\n"
+    "Below 1 us for a scalar. Safe in any thread and any process of the program, forked ones too; above 256 KiB the\n"
+    "GIL is released while the values are copied.\n";
 
 PyObject *core_log(PyObject *Py_UNUSED(self), PyObject *const *args, Py_ssize_t count, PyObject *names) {
     Py_ssize_t named = names ? PyTuple_GET_SIZE(names) : 0;

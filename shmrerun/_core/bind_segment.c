@@ -111,7 +111,8 @@ static PyObject *segment_store32(Segment *self, PyObject *const *args, Py_ssize_
 
 static PyObject *segment_swap(Segment *self, PyObject *const *args, Py_ssize_t count) {
     if (!take_args(count, 3, "swap")) return NULL;
-    uint64_t *word = segment_word(self, args[0], 8), expected = PyLong_AsUnsignedLongLong(args[1]), desired = PyLong_AsUnsignedLongLong(args[2]);
+    uint64_t *word = segment_word(self, args[0], 8), expected = PyLong_AsUnsignedLongLong(args[1]),
+             desired = PyLong_AsUnsignedLongLong(args[2]);
     if (!word || PyErr_Occurred()) return NULL;
     return PyBool_FromLong(compare_swap(word, expected, desired));
 }

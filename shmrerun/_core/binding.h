@@ -64,7 +64,10 @@ struct row_outcome {
     int64_t wall;
 };
 
-bool lane_usable(const Lane *lane);
+/* Whether rows may go to a lane: it is this process's, and its membership goes on. */
+static inline bool lane_usable(const Lane *lane) {
+    return lane->stamp == process_stamp() && !lane->writer.closed;
+}
 
 /* Appends the row of interned path and column set at the calling thread's times, growing the lane as needed. ERROR: with an exception. */
 struct row_outcome lane_append_parts(Lane *lane, uint32_t path, uint32_t columns, PyObject *parts, uint32_t flags);

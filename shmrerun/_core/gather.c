@@ -168,7 +168,6 @@ struct walk {
     struct cursor cursor;
 };
 
-
 /* Fills the node at walk->at and its children. *length: what it came to, for the parent's checks. */
 static bool fill_node(struct walk *walk, uint64_t *length, unsigned depth) {
     if (walk->at >= walk->count || depth > TYPE_DEPTH_LIMIT) return false;

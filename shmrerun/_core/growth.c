@@ -132,8 +132,8 @@ static bool succeed(struct lane_writer *writer, const struct lane_place *place, 
 }
 
 /* Ring and dictionary of the next generation: for four such records, doubled when it was full, with room for definitions. */
-static void choose_sizes(const struct lane_writer *writer, const struct lane_place *place, const struct append_result *need,
-                         uint64_t *ring, uint64_t *dictionary) {
+static void choose_sizes(const struct lane_writer *writer, const struct lane_place *place, const struct append_result *need, uint64_t *ring,
+                         uint64_t *dictionary) {
     bool first = !writer->lane, lacks = !first && need->dictionary > writer->dictionary_size - writer->dictionary_tail;
     *dictionary = first ? place->first_dictionary : writer->dictionary_size;
     *ring = first ? place->first_ring : writer->size;
@@ -151,8 +151,7 @@ static bool will_fit(const struct lane_writer *writer, const struct append_resul
     return need->record <= (left > offset ? left : offset);
 }
 
-int lane_grow(struct lane_writer *writer, const struct lane_place *place, const struct append_result *need, const char *spill,
-              int *error) {
+int lane_grow(struct lane_writer *writer, const struct lane_place *place, const struct append_result *need, const char *spill, int *error) {
     uint64_t ring, dictionary, smallest = (need->record + PAGE) / 8 * 8;
     choose_sizes(writer, place, need, &ring, &dictionary);
     bool fits = will_fit(writer, need, dictionary);

@@ -28,8 +28,7 @@ enum {
  * handler, exception or fork comes between: either all of it has happened, or nothing.
  * spill: a private directory, or NULL. Order: intent, budget, segment, magic, newest, intent again, install, `closed` of the one before.
  */
-int lane_grow(struct lane_writer *writer, const struct lane_place *place, const struct append_result *need, const char *spill,
-              int *error);
+int lane_grow(struct lane_writer *writer, const struct lane_place *place, const struct append_result *need, const char *spill, int *error);
 
 /* Doubles a lane that is half full of rows that patience keeps back, as long as it takes a small part of the budget only. */
 void lane_widen(struct lane_writer *writer, const struct lane_place *place);

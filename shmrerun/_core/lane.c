@@ -173,44 +173,45 @@ static bool populate(struct lane_writer *writer, uint64_t end) {
     return true;
 }
 
-struct append_result lane_append(struct lane_writer *writer, const struct shape *shape, uint32_t flags, const int64_t *times,
-                                 const struct part *parts, uint32_t count, bool try) {
-    struct append_result result = {.code = APPEND_BUSY};
+int lane_append(struct lane_writer *writer, const struct shape *shape, uint32_t flags, const int64_t *times, const struct part *parts,
+                uint32_t count, bool try, struct append_result *result) {
     if (!try) pthread_mutex_lock(&writer->mutex);
-    else if (pthread_mutex_trylock(&writer->mutex)) return result;
-    result.code = writer->closed ? APPEND_CLOSED : APPEND_GROW;
+    else if (pthread_mutex_trylock(&writer->mutex)) return result->code = APPEND_BUSY;
+    result->dictionary = 0;
+    result->wall = 0;
+    result->code = writer->closed ? APPEND_CLOSED : APPEND_GROW;
     if (writer->closed) goto out;
-    result.record = record_size(shape, parts, count);
-    result.generation = writer->generation;
-    result.refused = load32_relaxed(&writer->member->refused) > writer->generation;
+    result->record = record_size(shape, parts, count);
+    result->generation = writer->generation;
+    result->refused = load32_relaxed(&writer->member->refused) > writer->generation;
     if (writer->shapes * 2 >= writer->entries_size && !grow_shapes(writer)) {
-        result.code = APPEND_NO_MEMORY;
+        result->code = APPEND_NO_MEMORY;
         goto out;
     }
     struct shape_entry *entry = find_shape(writer, shape);
-    if (!entry->id) result.dictionary = definition_size(shape);
+    if (!entry->id) result->dictionary = definition_size(shape);
     uint64_t pad;
-    if (!writer->lane || result.refused || result.record > writer->size || !reserve(writer, result.record, &pad)) goto out;
-    uint64_t end = (writer->tail + pad) % writer->size + result.record;
+    if (!writer->lane || result->refused || result->record > writer->size || !reserve(writer, result->record, &pad)) goto out;
+    uint64_t end = (writer->tail + pad) % writer->size + result->record;
     if (end > writer->populated && !populate(writer, end)) goto out;
     struct record head = {
-        .words = (uint32_t)(result.record / 8),
+        .words = (uint32_t)(result->record / 8),
         .kind = RECORD_ROW,
         .flags = (uint16_t)flags,
         .shape = shape_id(writer, shape, entry),
         .sequence = writer->sequence,
     };
     if (!head.shape) goto out; /* dictionary full */
-    struct row_id id = next_row_id(&result.wall); /* under the mutex: row ids ascend along the lane */
+    struct row_id id = next_row_id(&result->wall); /* under the mutex: row ids ascend along the lane */
     head.row_time = id.time;
     head.row_counter = id.counter;
     if (pad) {
         struct record filler = {.words = (uint32_t)(pad / 8), .kind = RECORD_PAD};
         memcpy(writer->ring + writer->tail % writer->size, &filler, 8); /* a pad may be as short as 8 bytes */
     }
-    write_record(writer->ring + (writer->tail + pad) % writer->size, &head, shape, times, result.wall, parts, count);
+    write_record(writer->ring + (writer->tail + pad) % writer->size, &head, shape, times, result->wall, parts, count);
     uint64_t before = writer->tail - writer->head;
-    writer->tail += pad + result.record;
+    writer->tail += pad + result->record;
     writer->sequence++;
     store_release(&writer->lane->tail, writer->tail); /* SYNC POINT publish: the row is safe */
     store_release(&writer->member->written, ++writer->rows);
@@ -222,8 +223,8 @@ struct append_result lane_append(struct lane_writer *writer, const struct shape 
         writer->head = load_acquire(&writer->lane->head_position);
         half = writer->tail - writer->head > writer->size / 2;
     }
-    result.code = half ? APPEND_HALF : armed ? APPEND_RING : APPEND_DONE;
+    result->code = half ? APPEND_HALF : armed ? APPEND_RING : APPEND_DONE;
 out:
     pthread_mutex_unlock(&writer->mutex);
-    return result;
+    return result->code;
 }

@@ -84,9 +84,9 @@ void lane_writer_install(struct lane_writer *writer, struct lane *lane, uint64_t
 /*
  * Appends one row and publishes it. times: values in the shape's order; the one at shape->log_time is filled in here.
  * Order: definition, dictionary_tail (release), record, tail (release), written, fence, need_wake. SYNC POINT publish, wake.
- * Blocks: on the writer's mutex, under which nothing but C runs; not at all with `try`, then BUSY.
+ * Blocks: on the writer's mutex, under which nothing but C runs; not at all with `try`, then BUSY. Returns result->code.
  */
-struct append_result lane_append(struct lane_writer *writer, const struct shape *shape, uint32_t flags, const int64_t *times,
-                                 const struct part *parts, uint32_t count, bool try);
+int lane_append(struct lane_writer *writer, const struct shape *shape, uint32_t flags, const int64_t *times, const struct part *parts,
+                uint32_t count, bool try, struct append_result *result);
 
 #endif

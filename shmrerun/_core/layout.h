@@ -77,15 +77,16 @@ struct tree {
     uint64_t next_session; /* fetch-add: serials of sessions, from 1 */
     uint64_t root;         /* process reference of the first process that called init; compare-and-swap from 0 */
     uint64_t budget_limit; /* bytes of shared memory that lanes may take */
-    uint64_t budget_used;  /* fetch-add by producers behind their intent, fetch-sub by the aggregator, which also recounts it from what exists */
+    uint64_t
+        budget_used; /* fetch-add by producers behind their intent, fetch-sub by the aggregator, which also recounts it from what exists */
     uint64_t next_process; /* hint: where to look for a free process slot */
     uint64_t pad0[2];
     /* 128: aggregator. A dead one leaves its last values; the two keys (lock byte 0, pid and start time) tell. */
     uint64_t aggregator_pid;
     uint64_t aggregator_start;
-    uint64_t heartbeat;    /* CLOCK_MONOTONIC ns of its last turn; at most 250 ms old while it lives and gets a processor */
-    uint64_t epoch;        /* how many aggregators have become ready */
-    uint64_t starter;      /* process reference of whoever is starting one; compare-and-swap; cleared by the new aggregator */
+    uint64_t heartbeat; /* CLOCK_MONOTONIC ns of its last turn; at most 250 ms old while it lives and gets a processor */
+    uint64_t epoch; /* how many aggregators have become ready */
+    uint64_t starter; /* process reference of whoever is starting one; compare-and-swap; cleared by the new aggregator */
     uint64_t starter_time; /* CLOCK_MONOTONIC ns */
     uint64_t pad1[2];
     /* 192: doorbell. SYNC POINT wake: armed by the aggregator, fence, look again; producers: tail, fence, load, exchange. */
@@ -133,15 +134,15 @@ struct sink {
     uint64_t state;
     uint32_t kind;
     uint32_t flags;
-    uint64_t owner;        /* process reference */
-    uint64_t number;       /* names spools; ascending within the session */
-    uint64_t device;       /* of the file as the owner opened it; 0 0: not a file yet */
+    uint64_t owner; /* process reference */
+    uint64_t number; /* names spools; ascending within the session */
+    uint64_t device; /* of the file as the owner opened it; 0 0: not a file yet */
     uint64_t inode;
-    uint64_t scan_from;    /* by the aggregator: no row at or above a head lies before this offset of the file */
-    uint64_t size;         /* by the aggregator: bytes of the file, or of the followed log, that are complete messages */
-    uint64_t log;          /* by the aggregator, of what follows: number of the log that `size` is about */
-    uint64_t error;        /* by the aggregator: errno of the last failed write or open; 0 after the next good one */
-    uint32_t caller_pid;   /* where the owner holds the file open while the wish is OPEN and not answered */
+    uint64_t scan_from; /* by the aggregator: no row at or above a head lies before this offset of the file */
+    uint64_t size; /* by the aggregator: bytes of the file, or of the followed log, that are complete messages */
+    uint64_t log; /* by the aggregator, of what follows: number of the log that `size` is about */
+    uint64_t error; /* by the aggregator: errno of the last failed write or open; 0 after the next good one */
+    uint32_t caller_pid; /* where the owner holds the file open while the wish is OPEN and not answered */
     uint32_t caller_fd;
     uint32_t path_size;
     uint32_t pad[39];
@@ -158,45 +159,45 @@ struct sink {
  */
 struct member {
     uint64_t owner;
-    uint32_t newest;       /* by the process: count of generations ever published */
-    uint32_t intent;       /* by the process: number of the generation being made, plus 1; 0: none */
-    uint32_t left;         /* by the process: it will log no more under this membership */
+    uint32_t newest; /* by the process: count of generations ever published */
+    uint32_t intent; /* by the process: number of the generation being made, plus 1; 0: none */
+    uint32_t left; /* by the process: it will log no more under this membership */
     uint32_t pad0;
-    uint64_t written;      /* by the process: rows it published */
+    uint64_t written; /* by the process: rows it published */
     uint64_t dropped_full; /* by the process: rows refused, no space in time */
     uint64_t dropped_size; /* by the process: rows refused, no memory for so large a record */
     uint64_t pad1[2];
     /* 64: the aggregator's line */
-    uint32_t oldest;       /* by the aggregator */
-    uint32_t refused;      /* by the aggregator: generations below this one are read no more; the process goes on in the next */
-    uint64_t rows;         /* by the aggregator: rows of this member in the log */
-    uint64_t lost;         /* by the aggregator: rows of this member that could not be read (quarantine) or written */
+    uint32_t oldest; /* by the aggregator */
+    uint32_t refused; /* by the aggregator: generations below this one are read no more; the process goes on in the next */
+    uint64_t rows; /* by the aggregator: rows of this member in the log */
+    uint64_t lost; /* by the aggregator: rows of this member that could not be read (quarantine) or written */
     uint64_t pad2[5];
 };
 
 struct session {
     struct segment_head head;
     /* 64 */
-    uint64_t state;        /* by the aggregator: OPEN -> ENDING -> OPEN or ENDED */
+    uint64_t state; /* by the aggregator: OPEN -> ENDING -> OPEN or ENDED */
     uint64_t flush_wanted; /* fetch-add by producers, then ring */
-    uint64_t flush_done;   /* by the aggregator: every row published before that request is in the log */
-    uint64_t next_tick;    /* by the aggregator: first log_tick not yet given out */
-    uint64_t rows;         /* by the aggregator: rows in the log */
-    uint64_t chunks;       /* by the aggregator */
+    uint64_t flush_done; /* by the aggregator: every row published before that request is in the log */
+    uint64_t next_tick; /* by the aggregator: first log_tick not yet given out */
+    uint64_t rows; /* by the aggregator: rows in the log */
+    uint64_t chunks; /* by the aggregator */
     uint64_t written_bytes; /* by the aggregator: into the log */
-    uint64_t sink_turn;    /* fetch-add: counts changes of the sink table */
+    uint64_t sink_turn; /* fetch-add: counts changes of the sink table */
     /* 128: batcher; by the maker, before the session is published */
     uint64_t flush_tick_nanos;
     uint64_t flush_bytes;
     uint64_t flush_rows;
     uint64_t unsorted_rows;
-    uint64_t switches;     /* SWITCH_*; any process */
+    uint64_t switches; /* SWITCH_*; any process */
     uint64_t id_hash;
     uint64_t dropped_limit; /* by the aggregator: rows dropped because the spool reached its limit or had no sink at the end */
-    uint64_t dropped;      /* by the aggregator: rows that members refused, of members that are gone */
+    uint64_t dropped; /* by the aggregator: rows that members refused, of members that are gone */
     /* 192 */
-    uint64_t unjoined;     /* fetch-add: rows of processes that could not become members, or logged when they had left */
-    uint64_t failures;     /* by the aggregator: rows that were read and could not be encoded; part of `dropped` */
+    uint64_t unjoined; /* fetch-add: rows of processes that could not become members, or logged when they had left */
+    uint64_t failures; /* by the aggregator: rows that were read and could not be encoded; part of `dropped` */
     uint32_t message_turn; /* by the aggregator: odd while `message` is being written */
     uint32_t message_size;
     uint32_t message_read; /* by the owner: the last turn that it printed; until then messages are added to one another */
@@ -230,7 +231,7 @@ struct lane {
     uint64_t dictionary_size;
     uint64_t ring_offset;
     uint64_t ring_size;
-    uint64_t rows_before;  /* rows that the member had written when this generation was made */
+    uint64_t rows_before; /* rows that the member had written when this generation was made */
     uint64_t pad0[3];
     /* 128: producer's line. A dead producer leaves at most one unpublished record behind tail. */
     uint64_t tail;
@@ -254,21 +255,21 @@ enum { ROW_STATIC = 1, ROW_TICK = 2, ROW_UNCOUNTED = 4, ROW_COLUMNS = 8 };
  * list column for each component. Its rows have the record's row id and the counters after it.
  */
 struct record {
-    uint32_t words;        /* of 8 bytes, header included */
+    uint32_t words; /* of 8 bytes, header included */
     uint16_t kind;
     uint16_t flags;
-    uint32_t shape;        /* id in this generation's dictionary, from 1 */
-    uint32_t sequence;     /* number of the row in this generation, modulo 2^32 */
-    uint64_t row_time;     /* TUID: nanoseconds ... */
-    uint64_t row_counter;  /* ... and counter */
+    uint32_t shape; /* id in this generation's dictionary, from 1 */
+    uint32_t sequence; /* number of the row in this generation, modulo 2^32 */
+    uint64_t row_time; /* TUID: nanoseconds ... */
+    uint64_t row_counter; /* ... and counter */
 };
 
 /* Dictionary entry: entity path, timelines and columns that rows name by `shape`. Texts follow, padded to 8 together. */
 struct definition {
-    uint32_t bytes;        /* whole entry, a multiple of 8 */
-    uint32_t shape;        /* 1, 2, 3 ... in order */
-    uint32_t flags;        /* ROW_STATIC, ROW_TICK */
-    uint32_t times;        /* number of timelines */
+    uint32_t bytes; /* whole entry, a multiple of 8 */
+    uint32_t shape; /* 1, 2, 3 ... in order */
+    uint32_t flags; /* ROW_STATIC, ROW_TICK */
+    uint32_t times; /* number of timelines */
     uint32_t path_size;
     uint32_t times_size;
     uint32_t columns_size;
@@ -276,11 +277,11 @@ struct definition {
 };
 
 /* Limits of a row, for both sides: the producer refuses what is over them, the aggregator puts a lane aside that holds it all the same. */
-#define THREAD_TIMES_LIMIT 1024u                      /* timelines that a thread may set in a recording */
-#define RECORD_TIMES_LIMIT (THREAD_TIMES_LIMIT + 1u)  /* with log_time */
+#define THREAD_TIMES_LIMIT 1024u /* timelines that a thread may set in a recording */
+#define RECORD_TIMES_LIMIT (THREAD_TIMES_LIMIT + 1u) /* with log_time */
 #define RECORD_PARTS_LIMIT 65536u
-#define TYPE_DEPTH_LIMIT 32u                          /* nesting of an Arrow type */
-#define TYPE_ARMS_LIMIT 64u                           /* children of a union */
+#define TYPE_DEPTH_LIMIT 32u /* nesting of an Arrow type */
+#define TYPE_ARMS_LIMIT 64u /* children of a union */
 
 static_assert(sizeof(struct segment_head) == 64, "head");
 static_assert(offsetof(struct tree, aggregator_pid) == 128 && offsetof(struct tree, need_wake) == 192, "tree words");

@@ -136,8 +136,8 @@ static PyObject *core_punch(PyObject *Py_UNUSED(self), PyObject *args) {
     long long offset, size;
     if (!PyArg_ParseTuple(args, "iLL", &fd, &offset, &size)) return NULL;
 #ifdef FALLOC_FL_PUNCH_HOLE
-    Py_BEGIN_ALLOW_THREADS
-    (void)!fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)size);
+    Py_BEGIN_ALLOW_THREADS(void)
+    !fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)size);
     Py_END_ALLOW_THREADS
 #endif
     Py_RETURN_NONE;
@@ -198,8 +198,8 @@ static PyModuleDef_Slot slots[] = {
     {0, NULL},
 };
 
-static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, .m_name = "shmrerun._core", .m_size = 0, .m_methods = functions, .m_slots = slots};
+static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "shmrerun._core", .m_size = 0, .m_methods = functions,
+                                        .m_slots = slots};
 
 PyMODINIT_FUNC PyInit__core(void);
 PyMODINIT_FUNC PyInit__core(void) {

@@ -23,7 +23,7 @@
 
 #include "atomics.h"
 
-static uint64_t *stamp_word; /* NULL until the first call */
+uint64_t *process_stamp_word;
 static uint64_t last_time;   /* of row ids; kept over fork on purpose */
 static uint64_t counter_stamp, counter;
 
@@ -54,7 +54,7 @@ bool can_populate(void) {
 }
 
 static void wipe_stamp(void) { /* in the child, where the kernel's wiping is missing */
-    if (stamp_word) store_release(stamp_word, 0);
+    if (process_stamp_word) store_release(process_stamp_word, 0);
 }
 
 static uint64_t *map_stamp(void) {
@@ -67,16 +67,16 @@ static uint64_t *map_stamp(void) {
     return page;
 }
 
-uint64_t process_stamp(void) {
-    if (!stamp_word) {
-        stamp_word = map_stamp();
-        if (!stamp_word) return 0;
+uint64_t make_process_stamp(void) {
+    if (!process_stamp_word) {
+        process_stamp_word = map_stamp();
+        if (!process_stamp_word) return 0;
     }
-    uint64_t stamp = load_acquire(stamp_word);
+    uint64_t stamp = load_acquire(process_stamp_word);
     if (stamp) return stamp;
     if (random_bytes(&stamp, sizeof stamp)) stamp = (uint64_t)getpid() << 32 ^ monotonic_nanos();
     stamp |= 1;
-    return compare_swap(stamp_word, 0, stamp) ? stamp : load_acquire(stamp_word);
+    return compare_swap(process_stamp_word, 0, stamp) ? stamp : load_acquire(process_stamp_word);
 }
 
 static uint64_t clock_nanos(clockid_t clock) {

@@ -6,12 +6,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "atomics.h"
+
 /*
  * A number that is different in every process and never 0. A forked child, raw forks included, sees another one without having
  * been told: the word lies in a page that the kernel wipes at fork.
  * Cost: one load. Fails: returns 0 when no page can be mapped.
  */
-uint64_t process_stamp(void);
+uint64_t make_process_stamp(void); /* of a process that has none yet */
+extern uint64_t *process_stamp_word; /* NULL until the first call */
+static inline uint64_t process_stamp(void) {
+    uint64_t stamp = process_stamp_word ? load_acquire(process_stamp_word) : 0;
+    return stamp ? stamp : make_process_stamp();
+}
 
 struct row_id {
     uint64_t time;    /* ns since the epoch, never less than or equal to an earlier one of this process or its forebears */

@@ -73,7 +73,8 @@ static void *produce(void *argument) {
         struct shape shape = {.path = (uint32_t)(i % 7) + 1, .times = 1, .columns = 1, .flags = ROW_STATIC,
                               .path_text = {path, (uint32_t)size}, .columns_text = {"c", 1}, .log_time = -1};
         for (;;) {
-            struct append_result result = lane_append(&writer, &shape, ROW_STATIC, NULL, parts, 7, i % 2);
+            struct append_result result;
+            lane_append(&writer, &shape, ROW_STATIC, NULL, parts, 7, i % 2, &result);
             if (result.code == APPEND_BUSY) continue;
             CHECK(result.code != APPEND_NO_MEMORY);
             if (result.code != APPEND_GROW) break;

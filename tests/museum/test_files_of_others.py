@@ -209,6 +209,6 @@ def test_more_recordings_than_descriptors(tmp_path):
         prefix=("sh", "-c", 'ulimit -n 128 && exec "$@"', "sh"),
     )
     for n in range(count):
-        assert (
-            scalars(check(tmp_path / f"out{n}.rrd"), "/rows") == [n, n] if n % 30 == 0 else (tmp_path / f"out{n}.rrd").stat().st_size > 1500
-        )
+        assert has_footer(tmp_path / f"out{n}.rrd")
+        if n % 30 == 0:
+            assert scalars(check(tmp_path / f"out{n}.rrd"), "/rows") == [n, n]
