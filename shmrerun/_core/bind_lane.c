@@ -229,7 +229,8 @@ static PyObject *lane_append_row(Lane *self, PyObject *const *args, Py_ssize_t c
     if (PyErr_Occurred()) return NULL;
     if (!path || path > paths.count || !columns || columns > column_sets.count || !PyTuple_CheckExact(args[2]))
         return PyErr_Format(PyExc_ValueError, "append takes the numbers of a path and a column set, and a tuple of parts");
-    struct row_outcome outcome = lane_append_parts(self, (uint32_t)path, (uint32_t)columns, args[2], (uint32_t)flags);
+    struct row_outcome outcome = {.code = ROW_CLOSED};
+    if (lane_usable(self)) outcome = lane_append_parts(self, (uint32_t)path, (uint32_t)columns, args[2], (uint32_t)flags);
     return tell_outcome(&outcome);
 }
 

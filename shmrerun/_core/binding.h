@@ -69,7 +69,7 @@ static inline bool lane_usable(const Lane *lane) {
     return lane->stamp == process_stamp() && !lane->writer.closed;
 }
 
-/* Appends the row of interned path and column set at the calling thread's times, growing the lane as needed. ERROR: with an exception. */
+/* The lane is usable. Appends the row of interned path and column set at the calling thread's times, growing the lane as needed. ERROR: with an exception. */
 struct row_outcome lane_append_parts(Lane *lane, uint32_t path, uint32_t columns, PyObject *parts, uint32_t flags);
 
 /* ---- the hot path, bind_log.c */

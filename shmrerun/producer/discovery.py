@@ -81,7 +81,8 @@ def _by_descent() -> Follow | None:
     """The nearest ancestor that has a recording."""
     ancestors = list(_ancestors())
     best: tuple[int, Follow] | None = None
-    found = [(runtime, token) for runtime in places.runtimes() if places.is_private(runtime) for token in os.listdir(runtime)]
+    candidates = dict.fromkeys([*places.runtimes(), *(place for pid, _ in ancestors if (place := _runtime_in(pid)))])
+    found = [(runtime, token) for runtime in candidates if places.is_private(runtime) for token in os.listdir(runtime)]
     for runtime, token in found if ancestors else ():
         if not token.isalnum() or not os.path.isdir(f"{runtime}/{token}"):
             continue
@@ -96,6 +97,17 @@ def _by_descent() -> Follow | None:
                 if best is None or near < best[0]:
                     best = near, Follow(places.settle(token, runtime), index, claim >> 32)
     return best[1] if best else None
+
+
+def _runtime_in(pid: int) -> str | None:
+    """The runtime directory that the environment of a process names; None: it names none, or may not be read."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            variables = file.read().split(b"\0")
+    except OSError:
+        return None
+    named = f"{places.RUNTIME_VARIABLE}=".encode()
+    return next((os.fsdecode(text.removeprefix(named)) for text in variables if text.startswith(named)), None)
 
 
 def _ancestors() -> Iterator[tuple[int, int]]:

@@ -159,15 +159,10 @@ def test_directory_that_is_gone(tmp_path):
 import sys
 from shmrerun.shm.session import sinks
 from shmrerun.shm import sweep
-from shmrerun import _core
-L = _core.LAYOUT
 for tree in sweep.trees():
-    for _, segment in sweep.sessions(tree):
-        for sink in sinks(segment):
-            at = L["session.sink"] + sink.slot * L["sizeof.sink"]
-            raw = sink.path.replace("/out.rrd", "/no/out.rrd").encode()
-            segment.write(at + L["sink.path"], raw)
-            segment.store32(at + L["sink.path_size"], len(raw))
+    for _, session in sweep.sessions(tree):
+        for sink in sinks(session):
+            session.sink(sink.slot).path = sink.path.replace("/out.rrd", "/no/out.rrd").encode()
 """
     subprocess.run([sys.executable, "-c", code, token], check=True, timeout=300)
     assert f"{tmp_path}/killed-one.rrd: " in command("recover", cwd=tmp_path)
