@@ -393,6 +393,8 @@ def remove_orphan(orphan: Orphan) -> None:
     for path in orphan.paths:
         with contextlib.suppress(OSError):
             os.unlink(path)
+    for place in {os.path.dirname(path) for path in orphan.paths} - {places.SHM}:
+        places.remove_empty(place)
     for runtime in places.runtimes():
         _remove_keys(runtime, orphan.token)
 

@@ -109,14 +109,15 @@ def test_buffered_rows_survive_the_aggregator(tmp_path, shm):
     result = run(
         KILLER
         + """
-    from shmrerun.producer import process
+    from shmrerun.producer.process import this_process
     rr.init("buffered")
     killer.start()
     for i in range(300):
         rr.log("rows", rr.Scalars(i))
         rr.log("image", rr.Image(np.full((150, 150, 3), i % 256, np.uint8)))
         if i % 50 == 0:
-            wait_until(lambda: killed >= min(3, i // 50) or [tree.ensure_aggregator() for tree in process.this_process().trees.values()] == 0, 60, "some die")
+            [tree] = this_process().trees.values()
+            wait_until(lambda: killed >= min(3, i // 50) or tree.ensure_aggregator(), 60, "some die")
     done()
     rr.save("out.rrd")
     rr.log("rows", rr.Scalars(300))
