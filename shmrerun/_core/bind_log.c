@@ -309,6 +309,22 @@ static int times_key(PyObject *recording, uint64_t *key) {
     return found;
 }
 
+static const char *kind_name(struct text timeline) {
+    static const char *const names[] = {"?", "sequence", "duration", "timestamp"};
+    uint8_t kind = *(const uint8_t *)timeline.data;
+    return names[kind < 4 ? kind : 0];
+}
+
+PyObject *set_time(uint64_t key, uint8_t kind, const char *name, uint32_t size, int64_t value) {
+    uint32_t timeline = timeline_intern(kind, name, size), replaced = 0;
+    if (!timeline || !times_set(key, timeline, value, &replaced))
+        return PyErr_Format(PyExc_ValueError, "cannot hold another timeline: a thread may have %u in a recording", THREAD_TIMES_LIMIT);
+    if (replaced) /* told each time, as Rerun does */
+        PySys_WriteStderr("shmrerun: timeline \"%.*s\" changed its type from %s to %s; a timeline has one type in a recording\n",
+                          (int)(size < 200 ? size : 200), name, kind_name(timeline_text(replaced)), kind_name(timeline_text(timeline)));
+    Py_RETURN_NONE;
+}
+
 PyObject *core_set_time(PyObject *Py_UNUSED(self), PyObject *const *args, Py_ssize_t count, PyObject *names) {
     PyObject *recording = Py_None, *sequence = Py_None, *duration = Py_None, *timestamp = Py_None;
     if (count != 1) return PyErr_Format(PyExc_TypeError, "set_time() takes 1 positional argument, the timeline, but %zd were given", count);
@@ -340,10 +356,7 @@ PyObject *core_set_time(PyObject *Py_UNUSED(self), PyObject *const *args, Py_ssi
     int found = times_key(recording, &key);
     if (found < 0) return NULL;
     if (!found) Py_RETURN_NONE;
-    uint32_t timeline = timeline_intern((uint8_t)kind, text, (uint32_t)size);
-    if (!timeline || !times_set(key, timeline, value))
-        return PyErr_Format(PyExc_ValueError, "cannot hold another timeline: a thread may have %u in a recording", THREAD_TIMES_LIMIT);
-    Py_RETURN_NONE;
+    return set_time(key, (uint8_t)kind, text, (uint32_t)size, value);
 }
 
 /* ---- what Python registers ---- */

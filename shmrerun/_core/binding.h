@@ -77,6 +77,8 @@ struct row_outcome lane_append_parts(Lane *lane, uint32_t path, uint32_t columns
 extern PyTypeObject StreamType, OwnRowType;
 extern const char log_doc[], set_time_doc[];
 int log_init(void);
+/* Sets the calling thread's time on a timeline; tells of one that changes its type. NULL: with an exception. */
+PyObject *set_time(uint64_t key, uint8_t kind, const char *name, uint32_t size, int64_t value);
 PyObject *core_log(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names);
 PyObject *core_log_row(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *core_set_time(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names);

@@ -156,7 +156,8 @@ static void changed_set(struct current_times *times) {
     memset(times->sets, 0, sizeof times->sets);
 }
 
-bool times_set(uint64_t key, uint32_t timeline, int64_t value) {
+bool times_set(uint64_t key, uint32_t timeline, int64_t value, uint32_t *replaced) {
+    *replaced = 0;
     struct current_times *times = find_times(key, true);
     if (!times) return false;
     uint32_t at = 0;
@@ -171,6 +172,7 @@ bool times_set(uint64_t key, uint32_t timeline, int64_t value) {
     for (at = 0; at < times->count; at++)
         if ((order = compare_names(name_of(times->times[at].timeline), name)) >= 0) break;
     if (at < times->count && order == 0) { /* the same name with another kind: replaced */
+        *replaced = times->times[at].timeline;
         times->times[at] = (struct current_time){timeline, value};
         changed_set(times);
         return true;

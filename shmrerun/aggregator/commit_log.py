@@ -17,8 +17,6 @@ from shmrerun.aggregator.descriptors import same_file
 from shmrerun.shm.locks import WRITER, lock_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from shmrerun.aggregator.descriptors import Descriptors
     from shmrerun.rrd.chunk import Chunk
     from shmrerun.rrd.footer import Manifest
@@ -190,17 +188,6 @@ class CommitLog:
 
             manifest = self._manifests.setdefault(self._store_id, Manifest())
             manifest.add(chunk, offset + encoder.MESSAGE_HEADER_BYTES, total - encoder.MESSAGE_HEADER_BYTES, encoded.uncompressed_size)
-        return total
-
-    def append_messages(self, messages: Iterable[bytes]) -> int:
-        """Write ready-made messages, each with its header, completely or not at all; whatever store they are of. Returns their bytes."""
-        if not self.size:
-            self._start()
-        buffers = list(messages)
-        total = sum(map(len, buffers))
-        self._write(buffers, total)
-        self.chunks += len(buffers)
-        self._manifests = None  # rebuilt when it is needed
         return total
 
     def _start(self) -> None:

@@ -86,7 +86,6 @@ class Feed:
     def __init__(self, control: Control, commit: Callable[[], None]) -> None:
         self.log: CommitLog | None = None
         self.seen: set[bytes] = set()  # row ids in the log behind scan_from, as found at the start
-        self.dropped = 0  # rows that the last trimming cost
         self._control = control
         self._commit = commit
         self._sink: Sink | None = None  # the entry of the log

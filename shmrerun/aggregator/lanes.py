@@ -105,7 +105,7 @@ class Lanes:
             segment = segments.attach(name, LANE_MAGIC, LaneView.least, self._host.session_token)
             self._readers[seat.slot, generation] = self._hopper.add_reader(segment)
         except FileNotFoundError:
-            if generation < seat.newest - 1 or self._was_finished(seat, generation):
+            if generation < seat.newest - 1 or self._was_finished(seat):
                 self._readers[seat.slot, generation] = -1  # committed and unlinked by an aggregator that died right after
                 return
             why = "somebody removed it"
@@ -116,9 +116,8 @@ class Lanes:
         self._readers[seat.slot, generation] = -1
         self._refuse(seat.slot, generation, why)
 
-    def _was_finished(self, seat: Seat, generation: int) -> bool:
+    def _was_finished(self, seat: Seat) -> bool:
         """Whether all rows of a member were in the log, or lost, before its newest generation went."""
-        del generation
         member = self._host.words.member(seat.slot)
         return member.written <= member.rows + member.lost
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shmrerun import _core
 from shmrerun.model import times
 from shmrerun.model.parts import DURATION, SEQUENCE, TIMESTAMP
 
@@ -228,3 +229,15 @@ def test_a_missing_timestamp_is_nat():
         times.convert("t", duration=missing)
     with pytest.warns(errors.RerunWarning, match="TimestampBatch: TypeError"):
         assert len(archetypes.RecordingInfo(start_time=missing).start_time) == 0
+
+
+def test_timeline_that_changes_its_type(capfd):
+    """A timeline that gets another type is told of on stderr, each time, as Rerun does; the new type holds."""
+    key = 4711
+    _core.put_time(key, "t", 1, 5)
+    _core.put_time(key, "t", 1, 6)
+    assert capfd.readouterr().err == ""
+    _core.put_time(key, "t", 3, 7)
+    assert '"t" changed its type from sequence to timestamp' in capfd.readouterr().err
+    assert _core.times(key) == [("t", 3, 7)]
+    _core.reset_time(key)
