@@ -35,7 +35,7 @@ def returned(directory):
     for name in os.listdir(directory):
         if name.startswith("returned-"):
             with open(f"{directory}/{name}", "rb") as file:
-                found[int(name[9:])] = struct.unpack("<Q", file.read(8))[0]
+                found[int(name[9:])] = int.from_bytes(file.read(8), "little")
     return found
 
 

@@ -11,15 +11,17 @@ from helpers import RUNTIME, check, has_footer, needs_mounts, run, scalars
 
 from shmrerun.shm import places
 
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # the checkout may lie in /tmp itself
+
 
 def own_temporary(tmp_path, shm, setup=""):
     """Command prefix that gives a program /dev/shm, /tmp and /var/tmp of its own, in which ``setup`` was run first."""
     lines = (
         "set -e; ulimit -c 0",
-        f"mount --bind {tmp_path} /mnt",
+        f"mount -t tmpfs tmpfs /mnt; mkdir /mnt/work /mnt/code; mount --bind {tmp_path} /mnt/work; mount --bind {ROOT} /mnt/code",
         "mount -t tmpfs -o mode=1777 tmpfs /tmp; mount -t tmpfs -o mode=1777 tmpfs /var/tmp",
         f"mount -t tmpfs -o size={shm},mode=1777 tmpfs /dev/shm",
-        f"mkdir -p {tmp_path}; mount --move /mnt {tmp_path}; cd {tmp_path}",
+        f"mkdir -p {tmp_path} {ROOT}; mount --bind /mnt/work {tmp_path}; mount --bind /mnt/code {ROOT}; cd {tmp_path}",
         setup or "true",
         'exec "$@"',
     )

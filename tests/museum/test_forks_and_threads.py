@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from helpers import check, run, scalars
 
 
@@ -89,7 +91,9 @@ def test_fork_in_a_signal_handler_that_interrupts_log(tmp_path):
     found = scalars(rows, "/parent")
     assert set(range(int(n))) == set(found)
     assert len(found) - int(n) <= 300  # a child may go on with the call that its fork interrupted, in its own name
-    assert len(scalars(rows, "/children")) == 900
+    children = Counter(scalars(rows, "/children"))  # a second signal may be pending at the fork: then a child forks too
+    assert len(children) >= 300
+    assert set(children.values()) == {3}
 
 
 def test_log_from_a_converter_and_a_finalizer(tmp_path):
