@@ -11,6 +11,8 @@ import time
 
 import pytest
 
+from shmrerun.testing import leftovers
+
 _SECONDS = 300
 
 
@@ -59,8 +61,8 @@ def ours(trees, pid):
 
 
 def shared_segments():
-    """Return the names of everything of ours in shared memory."""
-    return {name for name in os.listdir("/dev/shm") if name.startswith("shmrerun-")}
+    """Names of the segments of this run; another run's come and go."""
+    return {path for path in leftovers().files if path.startswith("/dev/shm/shmrerun-")}
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])

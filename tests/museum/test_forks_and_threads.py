@@ -90,9 +90,9 @@ def test_fork_in_a_signal_handler_that_interrupts_log(tmp_path):
     rows = check(tmp_path / "out.rrd")
     found = scalars(rows, "/parent")
     assert set(range(int(n))) == set(found)
-    assert len(found) - int(n) <= 300  # a child may go on with the call that its fork interrupted, in its own name
     children = Counter(scalars(rows, "/children"))  # a second signal may be pending at the fork: then a child forks too
     assert len(children) >= 300
+    assert len(found) - int(n) <= len(children)  # a child may go on with the call that its fork interrupted, in its own name
     assert set(children.values()) == {3}
 
 
