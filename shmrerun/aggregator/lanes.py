@@ -79,6 +79,7 @@ class Lanes:
         self.seats: list[Seat] = []
         self._readers: dict[tuple[int, int], int] = {}  # (member, generation) -> reader of the hopper; -1: cannot be read
         self._accounts: dict[int, _Account] = {}
+        self._is_adopting = True  # until the members that a predecessor left were found
         self.changed = False  # a seat changed while it was looked at: look again
 
     # ---- finding
@@ -92,6 +93,7 @@ class Lanes:
             for generation in range(seat.oldest, min(seat.newest, seat.oldest + (1 << 20))):
                 if (seat.slot, generation) not in self._readers:
                     self._open(seat, generation)
+        self._is_adopting = False
 
     def _found(self, seat: Seat) -> _Account:
         """What a predecessor has counted of a member."""
@@ -107,6 +109,8 @@ class Lanes:
         except FileNotFoundError:
             if generation < seat.newest - 1 or self._was_finished(seat):
                 self._readers[seat.slot, generation] = -1  # committed and unlinked by an aggregator that died right after
+                if self._is_adopting and self._host.words.member(seat.slot).rows:
+                    self._accounts[seat.slot] = self._accounts[seat.slot]._replace(position=-1)  # its rows are counted already
                 return
             why = "somebody removed it"
         except (OSError, ValueError, RuntimeError) as error:
