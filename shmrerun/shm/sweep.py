@@ -96,9 +96,12 @@ def aggregator_is_live(tree: Tree) -> bool:
     return tree.aggregator_is_live(certain=True)
 
 
-def is_abandoned(tree: Tree) -> bool:
-    """Whether all processes of a tree died together with its aggregator: nobody is left who would finish its files."""
-    if tree.words.starter and _core.monotonic() - tree.words.starter_time < START_NANOS:
+def is_abandoned(tree: Tree, *, patient: bool = True) -> bool:
+    """Whether all processes of a tree died together with its aggregator: nobody is left who would finish its files.
+
+    ``patient``: not if somebody began to start an aggregator a moment ago, dead or not. It may be on its way.
+    """
+    if patient and tree.words.starter and _core.monotonic() - tree.words.starter_time < START_NANOS:
         return False  # one may be on its way
     return not aggregator_is_live(tree) and all(tree.is_dead(index) for index, claim in tree.claims() if claim & 0xFFFF_FFFF)
 
@@ -177,7 +180,7 @@ def left_in(tree: Tree) -> list[Left]:
 # ---- removing
 
 
-def remove(tree: Tree) -> bool:
+def remove(tree: Tree, *, patient: bool = True) -> bool:
     """Remove an abandoned tree with all that it holds. False: somebody lives in it after all, or is about to."""
     fd = tree.lock_fd()
     taken = [byte for byte in (AGGREGATOR_BYTE, BIRTH_BYTE) if lock_byte(fd, byte)]
@@ -186,7 +189,7 @@ def remove(tree: Tree) -> bool:
             return False
         tree.words.state = STATE_ENDING
         _core.fence()  # SYNC POINT end
-        if not is_abandoned(tree):
+        if not is_abandoned(tree, patient=patient):
             tree.words.state = STATE_OPEN
             return False
         for path in _parts(tree.token):
@@ -305,12 +308,12 @@ def _left_behind(runtime: str, token: str) -> list[Left]:
     except GONE:
         return []
     try:
-        if not is_abandoned(tree):
+        if not is_abandoned(tree, patient=False):
             return []
         found = left_in(tree)
         if not any(left.rows or left.has_file for left in found):
-            remove(tree)
-        return found
+            remove(tree, patient=False)  # an aggregator that is on its way finds nothing to do, and ends
+        return found if is_abandoned(tree) else []
     finally:
         tree.close()
 
