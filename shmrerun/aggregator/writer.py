@@ -88,7 +88,10 @@ class Writer:
     # ---- out
 
     def flush(self, now: int, *, everything: bool, asked: bool) -> bool:
-        """Write the groups that are due. False: the file cannot be written now; the rows stay in their lanes."""
+        """Write the groups that are due. False: not all of it; the rows stay in their lanes.
+
+        A file that cannot be written ends the round. A group that cannot be made into a chunk holds up nobody but itself.
+        """
         pending = self._hopper.pending()
         if not pending:
             return True
@@ -100,14 +103,16 @@ class Writer:
             return False
         due = [group for group, _, _ in pending] if everything else self._batcher.due(pending, now)
         waiting = {group: (rows, size) for group, rows, size in pending}
+        clean = True
         for group in [*due, *pressed]:
             groups = self._together(group, waiting)
             if groups and not self._write(groups):
-                self.retry = now + RETRY_NANOS
-                return False
-            for written in groups:
-                del waiting[written]
-        return True
+                self.retry, clean = now + RETRY_NANOS, False
+                if self._feed.failing():
+                    return False
+            for tried in groups:
+                del waiting[tried]
+        return clean
 
     def _together(self, group: int, waiting: dict[int, tuple[int, int]]) -> list[int]:
         """The groups to write with this one into a chunk, itself included; none if it has been written."""
@@ -131,11 +136,12 @@ class Writer:
                     self._hopper.restore(part.token)
                 if isinstance(error, OSError):
                     self._feed.failed(error)
-                elif isinstance(error, Exception):
-                    return self._cannot_encode(groups, taken, error)
-                else:
+                    return False
+                if not isinstance(error, Exception):
                     raise
-                return False
+                if not self._lose_one(groups, taken, error):
+                    return False
+                continue
             self.rows += sum(part.rows for part in taken)
             for part in taken:
                 self._hopper.commit(part.token)
@@ -156,23 +162,22 @@ class Writer:
             chunk = taken[0].group.chunk(*taken[0].cells)
         return log.append(chunk)
 
-    def _cannot_encode(self, groups: list[int], taken: list[Taken], error: Exception) -> bool:
-        """Rows do not become a chunk. Try again, later; then one by one, and give up those that fail alone, unless for want of memory."""
+    def _lose_one(self, groups: list[int], taken: list[Taken], error: Exception) -> bool:
+        """Rows that were restored do not become a chunk. False: try again later, as it may pass, or want of memory; True: go on at once.
+
+        After some tries rows are taken one by one, and one that fails alone is lost.
+        """
         if isinstance(error, MemoryError):
             return False
         for group in groups:
             self._failures[group] = self._failures.get(group, 0) + 1
-        rows = sum(part.rows for part in taken)
-        if max(self._failures[group] for group in groups) <= ENCODE_TRIES or rows > 1:
-            return False
-        path = taken[0].group.path
-        part = self._take(groups[0])
-        if part is not None:
-            self._host.say(f"{part.rows} rows of {path} cannot be encoded and are lost: {error!r}")
+        alone = len(groups) == 1 and self._failures[groups[0]] > ENCODE_TRIES
+        if alone and sum(part.rows for part in taken) == 1 and (part := self._take(groups[0])) is not None:
+            self._host.say(f"a row of {part.group.path} cannot be encoded and is lost: {error!r}")
             self._host.words.add(SessionView.dropped, part.rows)
             self._host.words.failures += part.rows
             self._hopper.commit(part.token)
-        return True
+        return alone
 
     def _take_all(self, groups: list[int]) -> list[Taken]:
         taken: list[Taken] = []

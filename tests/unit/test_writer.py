@@ -52,6 +52,7 @@ class Rig:
         self.log = Log(os.open(path, os.O_RDWR | os.O_CREAT), str(path), ("app", "rec"), Descriptors(100))
         self.writer = Writer(self, self.hopper, Batcher(0, 1 << 20, 1 << 62, patient=False), self, 8192)
         self.said = []
+        self.is_failing = False
         self.attached = False
 
     def say(self, text):
@@ -61,10 +62,14 @@ class Rig:
         return self.log.size
 
     def failed(self, error):
+        self.is_failing = True
         self.said.append(str(error))
 
     def worked(self):
-        return
+        self.is_failing = False
+
+    def failing(self):
+        return self.is_failing
 
     def put_aside(self, reader):
         raise AssertionError(reader)
@@ -72,10 +77,10 @@ class Rig:
     def refuse_broken(self):
         return
 
-    def row(self, value):
+    def row(self, value, path=b"/rows"):
         columns, parts = archetype_class("Scalars")(value)._row()
         columns.id = columns.id or _core.columns(columns.definition)
-        assert self.lane.append(_core.path(b"/rows"), columns.id, parts, ROW_STATIC)[0] <= 2
+        assert self.lane.append(_core.path(path), columns.id, parts, ROW_STATIC)[0] <= 2
 
     def flush(self):
         if not self.attached:
@@ -139,3 +144,19 @@ def test_want_of_memory_loses_nothing(rig):
     while rig.pending:
         rig.flush()
     assert (rig.writer.rows, rig.words.dropped) == (5, 0)
+
+
+def test_a_group_that_fails_holds_up_no_other_and_no_flush_is_called_done(rig):
+    """While one entity's rows cannot be encoded, the others' are written, and the round says that it is not clean until none waits."""
+    for value in range(6):
+        rig.row(4.0)
+        rig.row(value + 10, b"/others")
+    rig.log.poison = 4.0
+    assert not rig.flush()
+    assert (rig.writer.rows, rig.pending) == (6, 6)
+    rounds = 1
+    while not rig.flush():
+        assert rig.pending == 6
+        rounds += 1
+    assert rounds < 6
+    assert (rig.pending, rig.writer.rows, rig.words.dropped) == (0, 6, 6)
