@@ -264,7 +264,9 @@ class RecordingStream:
         Raises
         ------
         RuntimeError
-            A negative timeout; ``FlushTimeoutError``: not in time; ``SinkError``: the file cannot be written.
+            A negative timeout; ``FlushTimeoutError``: not in time; ``SinkError``: the file cannot be written; ``RowsLostError`` (a
+            SinkError), once: rows of this process will never be in the sinks, because somebody damaged or removed their memory. They are
+            counted, and everything else is in the sinks.
 
         Notes
         -----

@@ -125,14 +125,6 @@ static PyObject *segment_add(Segment *self, PyObject *const *args, Py_ssize_t co
     return PyLong_FromUnsignedLongLong(fetch_add(word, (uint64_t)value));
 }
 
-static PyObject *segment_exchange32(Segment *self, PyObject *const *args, Py_ssize_t count) {
-    if (!take_args(count, 2, "exchange32")) return NULL;
-    uint32_t *word = segment_word(self, args[0], 4);
-    unsigned long value = PyLong_AsUnsignedLong(args[1]);
-    if (!word || PyErr_Occurred()) return NULL;
-    return PyLong_FromUnsignedLong(exchange32(word, (uint32_t)value));
-}
-
 static bool range_at(Segment *self, PyObject *offset, uint64_t size, uint8_t **at) {
     unsigned long long start = PyLong_AsUnsignedLongLong(offset);
     if ((start == (unsigned long long)-1 && PyErr_Occurred()) || !segment_alive(self)) return false;
@@ -188,7 +180,6 @@ static PyMethodDef segment_methods[] = {
     {"store32", FAST(segment_store32), METH_FASTCALL, NULL},
     {"swap", FAST(segment_swap), METH_FASTCALL, NULL},
     {"add", FAST(segment_add), METH_FASTCALL, NULL},
-    {"exchange32", FAST(segment_exchange32), METH_FASTCALL, NULL},
     {"read", FAST(segment_read), METH_FASTCALL, NULL},
     {"write", FAST(segment_write), METH_FASTCALL, NULL},
     {"close", (PyCFunction)segment_close, METH_NOARGS, NULL},

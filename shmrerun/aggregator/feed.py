@@ -103,14 +103,13 @@ class Feed:
     def _read(self, slot: int) -> Sink:
         return read_sink(self._control.words, slot)
 
-    def _answer(self, slot: int, state: int) -> None:
-        """Answer the present wish of an entry."""
-        entry = self._entry(slot)
-        entry.state = wish_word(self._read(slot).turn, state)
+    def _answer(self, sink: Sink, state: int) -> None:
+        """Answer the wish of an entry as it was read: one that came meanwhile is not answered by it."""
+        self._entry(sink.slot).state = wish_word(sink.turn, state)
 
     def _fail(self, sink: Sink, error: OSError) -> None:
         self._entry(sink.slot).error = error.errno or errno.EIO
-        self._answer(sink.slot, SINK_FAILED)
+        self._answer(sink, SINK_FAILED)
 
     def _forget(self, sink: Sink) -> None:
         """Drop an entry that no log belongs to any more."""
@@ -118,7 +117,7 @@ class Feed:
             with contextlib.suppress(OSError):
                 os.unlink(sink.path)
         self._entry(sink.slot).error = 0
-        self._answer(sink.slot, SINK_GONE)
+        self._answer(self._read(sink.slot), SINK_GONE)
 
     def requests(self) -> list[Sink]:
         """Entries whose wish has no answer yet, in the order of their making."""
@@ -175,7 +174,9 @@ class Feed:
         fd, path = _beside(sink.path)
         self._control.say(f"{sink.path} was moved or replaced while the aggregator was away; the recording goes on in {path}")
         self._moved(sink.slot, fd, path)
-        return self._log(fd, self._read(sink.slot))
+        log = self._log(fd, self._read(sink.slot))
+        log.lock()
+        return log
 
     def _log(self, fd: int, sink: Sink) -> CommitLog:
         words = self._control.words
@@ -197,7 +198,7 @@ class Feed:
         """Carry out one wish, or leave it for a later turn. ``clean``: what pended is in the present log; else it waits for a log."""
         if sink.verb == WISH_COMPLETE:
             if clean and self.complete():
-                self._answer(sink.slot, SINK_ACTIVE)
+                self._answer(sink, SINK_ACTIVE)
         elif sink.verb == WISH_CLOSE:
             if sink.is_follower:
                 self._close_follower(sink, clean=clean)
@@ -236,10 +237,11 @@ class Feed:
         entry = self._entry(sink.slot)
         entry.scan_from = scan_from
         entry.size = log.size
-        self._answer(sink.slot, SINK_ACTIVE)
+        self._answer(sink, SINK_ACTIVE)
         self._sink, self.log = self._read(sink.slot), log
         self._scan_from = self._size = -1
-        self._control.tried(b"", 0) if scan_from == 0 else None
+        if scan_from == 0:
+            self._control.tried(b"", 0)
 
     def _open_file(self, sink: Sink) -> CommitLog:
         """Open what a wish names: the very file that the caller opened."""
@@ -336,7 +338,7 @@ class Feed:
         except OSError as error:
             self._fail(sink, error)
             return
-        self._answer(sink.slot, SINK_ACTIVE)
+        self._answer(sink, SINK_ACTIVE)
 
     def _open_odd(self, sink: Sink) -> None:
         """A FIFO, terminal or device: the log is a spool that it follows, from the first row that was buffered on."""
@@ -422,7 +424,7 @@ class Feed:
             log.close()
         self.log = self._sink = None
         if sink.flags & SINK_PIECES:
-            self._answer(sink.slot, SINK_CLOSED)
+            self._answer(self._read(sink.slot), SINK_CLOSED)
         else:
             self._forget(self._read(sink.slot))
 

@@ -418,7 +418,10 @@ class Session:
             return False
 
         self.wait(done, timeout, "Closing a sink")
-        self._tell_lost()
+        try:
+            self._tell_lost()
+        except RowsLostError as error:  # the sink is closed all the same: only a flush is asked whether all is there
+            say(str(error))
 
     # ---- others
 

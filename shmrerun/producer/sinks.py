@@ -10,7 +10,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, Any
 
-from shmrerun.errors import FlushTimeoutError, ShmrerunError, SinkError, say, say_once
+from shmrerun.errors import FlushTimeoutError, RowsLostError, ShmrerunError, SinkError, say, say_once
 from shmrerun.producer.exit import hook_exit
 from shmrerun.producer.files import open_file
 from shmrerun.producer.process import TREE_VARIABLE, is_inheriting, this_process
@@ -187,7 +187,7 @@ def finish_files(stream: Stream) -> None:
             this_process().disown(session)
         else:
             session.flush(timeout=30)
-    except FlushTimeoutError as error:
+    except (FlushTimeoutError, RowsLostError) as error:
         say(str(error))
 
 

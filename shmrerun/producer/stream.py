@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from shmrerun import _core
-from shmrerun.errors import ShmrerunError, say, say_once
+from shmrerun.errors import RowsLostError, ShmrerunError, say, say_once
 from shmrerun.producer.discovery import discover
 from shmrerun.producer.exit import hook_exit, tell_unsaved
 from shmrerun.producer.member import Session
@@ -230,7 +230,10 @@ class Stream(_core.Stream):
 
     def own_session(self, session: Session) -> Session:
         """Leave a shared session for one of this process's own with the same ids (it sets a sink of its own)."""
-        session.flush(timeout=30)
+        try:
+            session.flush(timeout=30)
+        except RowsLostError as error:
+            say(str(error))
         me = this_process()
         tree = me.own_tree(discover)
         self.shared = (session.tree.token, session.serial)

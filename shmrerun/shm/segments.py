@@ -43,11 +43,10 @@ def _reserve(fd: int, size: int) -> None:
         os.pwrite(fd, chunk[: size - at], at)
 
 
-def _open_shared(name: str, size: int, first: int) -> int:
+def _open_shared(name: str, size: int) -> int:
     shared = posix_ipc.SharedMemory("/" + name, posix_ipc.O_CREX, mode=0o600)
     try:
-        _reserve(shared.fd, min(first, size) if _core.CAN_POPULATE else size)
-        os.ftruncate(shared.fd, size)
+        _reserve(shared.fd, size)
     except BaseException:
         os.close(shared.fd)
         posix_ipc.unlink_shared_memory("/" + name)
@@ -78,11 +77,10 @@ def _open_file(name: str, size: int) -> int:
     return fd
 
 
-def create(name: str, size: int, *, shared: bool = True, first: int = 1 << 62) -> _core.Segment:
+def create(name: str, size: int) -> _core.Segment:
     """Make and map a segment of zeros, exclusively; the caller publishes it by :func:`publish`.
 
-    ``first``: bytes to reserve now; the lane reserves the rest step by step as it first uses it.
-    Falls back to a file mapping where shared memory has no room (said once on stderr). ``shared=False`` asks for that.
+    Falls back to a file mapping where shared memory has no room (said once on stderr). Lanes are made by ``_core/growth.c``.
 
     Raises
     ------
@@ -90,20 +88,19 @@ def create(name: str, size: int, *, shared: bool = True, first: int = 1 << 62) -
         Neither shared memory nor the spill directory can hold ``size`` bytes, or a segment of that name exists.
     """
     fd = -1
-    if shared:
-        try:
-            fd = _open_shared(name, size, first)
-        except posix_ipc.ExistentialError as error:
-            msg = f"a segment of that name exists already; a crashed run may have left it (segment {name})"
-            raise SegmentError(msg) from error
-        except (OSError, posix_ipc.Error) as error:
-            total, free = free_bytes()
-            place = places.spill_directory(places.token_of(name))
-            say_once(
-                "shared memory full",
-                f"cannot reserve {size:,} bytes of shared memory ({free:,} of {total:,} bytes free: {error}). Going on with a file "
-                f"mapping in {place}, which is slower. Free space in /dev/shm, or raise the container's shm size.",
-            )
+    try:
+        fd = _open_shared(name, size)
+    except posix_ipc.ExistentialError as error:
+        msg = f"a segment of that name exists already; a crashed run may have left it (segment {name})"
+        raise SegmentError(msg) from error
+    except (OSError, posix_ipc.Error) as error:
+        total, free = free_bytes()
+        place = places.spill_directory(places.token_of(name))
+        say_once(
+            "shared memory full",
+            f"cannot reserve {size:,} bytes of shared memory ({free:,} of {total:,} bytes free: {error}). Going on with a file "
+            f"mapping in {place}, which is slower. Free space in /dev/shm, or raise the container's shm size.",
+        )
     if fd < 0:
         try:
             fd = _open_file(name, size)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 
 import pytest
 from helpers import check, run, scalars
@@ -26,11 +25,11 @@ armed = False
 def inject(*_):
     state["injected"] += 1
     if kind == "log":
-        rr.log("nested", rr.Scalars(state["nested"]))
-        state["nested"] += 1
+        number, state["nested"] = state["nested"], state["nested"] + 1  # before the call: a handler may interrupt itself
+        rr.log("nested", rr.Scalars(number))
     elif kind == "grow":
-        rr.log("nested", rr.Scalars(state["nested"]), rr.AnyValues(x=np.zeros(random.randrange(1, 40_000), np.uint8)))
-        state["nested"] += 1
+        number, state["nested"] = state["nested"], state["nested"] + 1
+        rr.log("nested", rr.Scalars(number), rr.AnyValues(x=np.zeros(random.randrange(1, 40_000), np.uint8)))
     elif kind == "raise" and armed:
         raise KeyboardInterrupt
     elif kind == "fork":
@@ -85,8 +84,7 @@ def test_injections_while_lanes_grow(tmp_path, kind):
     found, again = scalars_of_first(rows, "/rows"), scalars(rows, "/again")
     assert sorted({*found, *again}) == list(range(done))
     assert len(found) == len(set(found))
-    assert len({*found} & {*again}) <= len(again)
-    assert scalars_of_first(rows, "/nested") == list(range(nested))
+    assert sorted(scalars_of_first(rows, "/nested")) == list(range(nested))
     assert len(rows["/end"]) == 1
 
 
@@ -187,9 +185,12 @@ def test_a_full_lane_waits_once(tmp_path):
     assert found[-10:] == list(range(attempted - 10, attempted))
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 13), reason="the interval is not what sets the pace there")
-def test_large_copies_do_not_stop_other_threads(tmp_path):
-    """Seen: a large copy held the lane's lock without the GIL, another thread waited for it with the GIL, and all threads stood still."""
+def test_large_copies_beside_other_threads(tmp_path):
+    """Threads that log large and small rows through one lane, and one that does not log, go on together; every row arrives in order.
+
+    Seen: a large copy held the lane's lock without the GIL, another thread waited for it with the GIL, and all stood still meanwhile.
+    How long they stand is for a bench; here is what must hold whatever the order of lock and GIL.
+    """
     result = run(
         """
         import threading, time

@@ -1,4 +1,7 @@
-"""Seen: an aggregator that could not clean up never ended: it failed ten times a second, for ever, and filled memory with tracebacks."""
+"""Seen: an aggregator that could not clean up never ended: it failed ten times a second, for ever, and filled memory with tracebacks.
+
+Squatted directories, with which anybody could bring that about, are in ``tests/faults/test_places.py``.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ import os
 import shutil
 import signal
 
-import pytest
 from helpers import is_gone, run, start, trees
 
 from shmrerun.shm import places
@@ -96,26 +98,3 @@ def test_faults_are_bounded(tmp_path):
         tmp_path,
     )
     assert result.stdout == "True\n"
-
-
-@pytest.mark.parametrize("what", ["file", "mode", "link"])
-def test_squatted_directory_for_spools(tmp_path, what):
-    """Seen: anybody could do this to any user. A squatted spill directory is passed over, and the recording goes on."""
-    place = tmp_path / "spill"
-    place.mkdir()
-    squatted = place / f"shmrerun-{os.geteuid()}"
-    {"file": squatted.touch, "mode": lambda: squatted.mkdir(0o777), "link": lambda: squatted.symlink_to("/")}[what]()
-    if what == "mode":
-        squatted.chmod(0o777)
-    run(
-        """
-        import shmrerun as rr
-        rr.init("museum")
-        memory = rr.memory_recording()
-        for i in range(10):
-            rr.log("rows", rr.Scalars(i))
-        assert len(memory.drain_as_bytes()) > 500
-        """,
-        tmp_path,
-        env={"TMPDIR": str(place)},
-    )

@@ -329,3 +329,33 @@ assert child.exitcode == 0
     )
     assert scalars(check(tmp_path / "out.rrd"), "/rows") == list(range(20))
     assert "5 rows of process" in result.stderr
+
+
+def test_lost_rows_stop_no_program(tmp_path):
+    """Closing a sink, leaving ``with rec:`` and a sink of one's own say that rows are lost, and do what they are asked for."""
+    result = run(
+        COUNTS
+        + """
+import signal
+rr.init("museum"); rr.save("out.rrd")
+def lose():
+    session = session_of()
+    rr.log("rows", rr.Scalars(0)); flush()
+    os.kill(session.tree.words.aggregator_pid, signal.SIGSTOP)
+    with rr.RecordingStream("other") as rec:
+        rec.log("rows", rr.Scalars(0))
+        mine = rec._stream.session
+        assert segments.unlink(lane_name(mine.tree.token, mine.serial, mine.index, 0))
+        os.kill(session.tree.words.aggregator_pid, signal.SIGCONT)
+        rec.save("other.rrd")
+        rec.log("rows", rr.Scalars(1))
+lose()
+print("went on")
+rr.disconnect()
+""",
+        tmp_path,
+        strict=False,
+    )
+    assert result.stdout == "went on\n"
+    assert "are lost" in result.stderr
+    assert scalars(check(tmp_path / "other.rrd"), "/rows") == [1]
