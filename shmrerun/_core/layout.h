@@ -171,7 +171,7 @@ struct member {
     uint32_t oldest; /* by the aggregator */
     uint32_t refused; /* by the aggregator: generations below this one are read no more; the process goes on in the next */
     uint64_t rows; /* by the aggregator: rows of this member in the log */
-    uint64_t lost; /* by the aggregator: rows of this member that could not be read (quarantine) or written */
+    uint64_t lost; /* by the aggregator: rows of this member that were written and cannot be read */
     uint64_t pad2[5];
 };
 

@@ -179,6 +179,7 @@ class Follower:
         self._reader = LogReader(log, number, offset)
         self._log, self._target, self._entry, self._wake = log, target, entry, wake
         self._news, self._stopped, self._ended, self._hurry = (threading.Event() for _ in range(4))
+        self._entry_lock = threading.Lock()
         self.is_told = False  # the user knows of the present error
         self._finish_at = -1  # size of the log whose footer is wanted
         self._finished_at = -1
@@ -215,8 +216,9 @@ class Follower:
         self._hurry.set()
 
     def stop(self) -> None:
-        """End without waiting for what is missing; the thread closes the target."""
-        self._stopped.set()
+        """End without waiting for what is missing; the thread closes the target, and the entry is no longer its to write."""
+        with self._entry_lock:
+            self._stopped.set()
         self._news.set()
 
     def _run(self) -> None:
@@ -242,23 +244,32 @@ class Follower:
                     break
                 if data:
                     self._target.write(data, self.offset, self._stopped, self._hurry)
-                self._reader.advance(offset)
-                self._entry.size = offset
+                if not self._tell(size=offset):
+                    break
             wanted = self._finish_at
             if wanted >= 0 and wanted == self.offset == self._log.size:
                 self._target.finish(self._reader.footer(), wanted)
                 self._finished_at = wanted
-        except OSError as error:
-            self.error = error
-            self._entry.error = error.errno or errno.EIO
+        except Exception as error:  # of any type: a thread that dies without a word would let a flush wait for ever
+            self.error = error if isinstance(error, OSError) else OSError(errno.EIO, f"{type(error).__name__}: {error}")
+            self._tell(error=self.error.errno or errno.EIO)
             self._wake()
             return False
         if self.error is not None:
             self.error = None
-            self._entry.error = 0
-        self._wake_waiters()
-        return True
-
-    def _wake_waiters(self) -> None:
+            self._tell(error=0)
         if self._finish_at >= 0:
             self._wake()
+        return True
+
+    def _tell(self, *, size: int = -1, error: int = -1) -> bool:
+        """Store how far it got, or why not, in the entry. False: stopped, so the entry may be another sink's by now."""
+        with self._entry_lock:  # against `stop`, for the time of two stores
+            if self._stopped.is_set():
+                return False
+            if size >= 0:
+                self._reader.advance(size)
+                self._entry.size = size
+            if error >= 0:
+                self._entry.error = error
+            return True
