@@ -315,14 +315,15 @@ static const char *kind_name(struct text timeline) {
     return names[kind < 4 ? kind : 0];
 }
 
-PyObject *set_time(uint64_t key, uint8_t kind, const char *name, uint32_t size, int64_t value) {
-    uint32_t timeline = timeline_intern(kind, name, size), replaced = 0;
-    if (!timeline || !times_set(key, timeline, value, &replaced))
-        return PyErr_Format(PyExc_ValueError, "cannot hold another timeline: a thread may have %u in a recording", THREAD_TIMES_LIMIT);
-    if (replaced) /* told each time, as Rerun does */
-        PySys_WriteStderr("shmrerun: timeline \"%.*s\" changed its type from %s to %s; a timeline has one type in a recording\n",
-                          (int)(size < 200 ? size : 200), name, kind_name(timeline_text(replaced)), kind_name(timeline_text(timeline)));
-    Py_RETURN_NONE;
+PyObject *no_room_for_time(void) {
+    return PyErr_Format(PyExc_ValueError, "cannot hold another timeline: a thread may have %u in a recording", THREAD_TIMES_LIMIT);
+}
+
+void tell_changed_type(uint32_t before, uint32_t timeline) { /* told each time, as Rerun does */
+    struct text now = timeline_text(timeline);
+    PySys_WriteStderr("shmrerun: timeline \"%.*s\" changed its type from %s to %s; a timeline has one type in a recording\n",
+                      (int)(now.size < 200 ? now.size - 1 : 199), (const char *)now.data + 1, kind_name(timeline_text(before)),
+                      kind_name(now));
 }
 
 PyObject *core_set_time(PyObject *Py_UNUSED(self), PyObject *const *args, Py_ssize_t count, PyObject *names) {

@@ -174,16 +174,11 @@ static PyGetSetDef segment_fields[] = {
     {"size", (getter)segment_size, NULL, NULL, NULL}, {"is_ours", (getter)segment_is_ours, NULL, NULL, NULL}, {0}};
 
 static PyMethodDef segment_methods[] = {
-    {"load", (PyCFunction)segment_load, METH_O, NULL},
-    {"load32", (PyCFunction)segment_load32, METH_O, NULL},
-    {"store", FAST(segment_store), METH_FASTCALL, NULL},
-    {"store32", FAST(segment_store32), METH_FASTCALL, NULL},
-    {"swap", FAST(segment_swap), METH_FASTCALL, NULL},
-    {"add", FAST(segment_add), METH_FASTCALL, NULL},
-    {"read", FAST(segment_read), METH_FASTCALL, NULL},
-    {"write", FAST(segment_write), METH_FASTCALL, NULL},
-    {"close", (PyCFunction)segment_close, METH_NOARGS, NULL},
-    {0},
+    {"load", (PyCFunction)segment_load, METH_O, NULL},        {"load32", (PyCFunction)segment_load32, METH_O, NULL},
+    {"store", FAST(segment_store), METH_FASTCALL, NULL},      {"store32", FAST(segment_store32), METH_FASTCALL, NULL},
+    {"swap", FAST(segment_swap), METH_FASTCALL, NULL},        {"add", FAST(segment_add), METH_FASTCALL, NULL},
+    {"read", FAST(segment_read), METH_FASTCALL, NULL},        {"write", FAST(segment_write), METH_FASTCALL, NULL},
+    {"close", (PyCFunction)segment_close, METH_NOARGS, NULL}, {0},
 };
 
 PyTypeObject SegmentType = {

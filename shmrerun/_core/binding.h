@@ -77,8 +77,17 @@ struct row_outcome lane_append_parts(Lane *lane, uint32_t path, uint32_t columns
 extern PyTypeObject StreamType, OwnRowType;
 extern const char log_doc[], set_time_doc[];
 int log_init(void);
+PyObject *no_room_for_time(void);                            /* raises */
+void tell_changed_type(uint32_t before, uint32_t timeline); /* interned timelines of one name */
+
 /* Sets the calling thread's time on a timeline; tells of one that changes its type. NULL: with an exception. */
-PyObject *set_time(uint64_t key, uint8_t kind, const char *name, uint32_t size, int64_t value);
+static inline PyObject *set_time(uint64_t key, uint8_t kind, const char *name, uint32_t size, int64_t value) {
+    uint32_t timeline = timeline_intern(kind, name, size), replaced = 0;
+    if (!timeline || !times_set(key, timeline, value, &replaced)) return no_room_for_time();
+    if (replaced) tell_changed_type(replaced, timeline);
+    Py_RETURN_NONE;
+}
+
 PyObject *core_log(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names);
 PyObject *core_log_row(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *core_set_time(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names);

@@ -157,7 +157,6 @@ static void changed_set(struct current_times *times) {
 }
 
 bool times_set(uint64_t key, uint32_t timeline, int64_t value, uint32_t *replaced) {
-    *replaced = 0;
     struct current_times *times = find_times(key, true);
     if (!times) return false;
     uint32_t at = 0;

@@ -26,7 +26,8 @@ uint32_t timeline_intern(uint8_t kind, const char *name, uint32_t size);
  * Current times belong to (thread, recording); `key` is the caller's number for the recording. They are empty in a new thread
  * and in a new process, a forked one too. Return false: no memory.
  */
-bool times_set(uint64_t key, uint32_t timeline, int64_t value, uint32_t *replaced); /* the one of its name and another kind, or 0 */
+bool times_set(uint64_t key, uint32_t timeline, int64_t value,
+               uint32_t *replaced); /* set to the one of its name and another kind, if there was one */
 void times_forget(uint64_t key, const char *name, uint32_t size);
 void times_reset(uint64_t key);
 uint32_t times_list(uint64_t key, uint32_t *timelines, int64_t *values, uint32_t limit); /* how many there are */

@@ -221,7 +221,7 @@ def test_a_missing_timestamp_is_nat():
     from shmrerun.model.time_columns import TimeColumn
 
     missing = _Missing(2000, 1, 1)
-    assert times.convert("t", timestamp=missing) == times.convert("t", timestamp=np.datetime64("NaT"))
+    assert times.convert("t", timestamp=missing) == times.convert("t", timestamp=np.datetime64("NaT", "ns"))
     column = TimeColumn("t", timestamp=[dt.datetime(1970, 1, 1, tzinfo=dt.UTC), missing]).as_arrow_array()
     assert column.is_null().to_pylist() == [False, True]
     assert TimeColumn("t", duration=np.array([1, "NaT"], "m8[s]")).as_arrow_array().null_count == 1
