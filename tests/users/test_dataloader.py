@@ -85,5 +85,7 @@ def test_every_call_that_returned_is_a_row(method, persistent, end, tmp_path):
         values = sorted(row["Scalars:scalars"][0] for row in rows.get(f"/worker/{file.name}", []))
         assert values == [float(i) for i in range(len(values))]
         assert len(values) in (done, done + 1)
-    if end != "hung":  # there the loader may give up before a slow machine has prepared a sample
-        assert sum(len(found) for entity, found in rows.items() if entity.startswith("/worker/")) >= 24
+    # What must have been prepared, whatever the pace of each worker: when one is killed in its third batch, the loader ends at once,
+    # with its ten samples and the first batch of another; a hung one may end it before a slow machine has prepared any.
+    least = {"hung": 0, "killed": 14}.get(end, 24)
+    assert sum(len(found) for entity, found in rows.items() if entity.startswith("/worker/")) >= least
