@@ -22,12 +22,10 @@ PROGRAM = """
     def gone(number):
         try:
             with open(f"{DIRECTORY}/pid-{number}") as file:
-                with open(f"/proc/{int(file.read())}/stat") as stat:
-                    return stat.read().rpartition(")")[2].split()[0] in "ZX"
-        except (FileNotFoundError, ProcessLookupError):
-            return os.path.exists(f"{DIRECTORY}/pid-{number}")
-        except ValueError:  # its number is not written yet
+                pid = int(file.read())
+        except (FileNotFoundError, ValueError):  # it has not begun, or its number is not written yet
             return False
+        return is_gone(pid)
 
     def processes(context, first, target):
         found = [context.Process(target=target, args=(n, ROWS, DIRECTORY, HOW)) for n in (first, first + 1)]
@@ -56,6 +54,7 @@ PROGRAM = """
                     assert HOW != "normal"
 
     if __name__ == "__main__":
+        from helpers import is_gone
         context = multiprocessing.get_context(METHOD)
         if ORDER == "before":
             from multiprocessing import forkserver
