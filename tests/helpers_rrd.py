@@ -10,6 +10,7 @@ from itertools import count
 import numpy as np
 import pyarrow as pa
 
+from shmrerun import framing
 from shmrerun.model.parts import DURATION, SEQUENCE, TIMESTAMP, Column
 from shmrerun.rrd import decoder, encoder, proto
 from shmrerun.rrd.chunk import ChunkSchema, encode
@@ -130,7 +131,7 @@ def read(path):
 def tables(path):
     """Store id, sorbet schema and table of each manifest in a file's footer."""
     with open(path, "rb") as file:
-        (end,) = (m for m in decoder.scan(file.fileno()) if m.kind == encoder.END)
+        (end,) = (m for m in decoder.scan(file.fileno()) if m.kind == framing.END)
         footer = proto.RrdFooter.FromString(decoder.read_payload(file.fileno(), end))
     found = []
     for manifest in footer.manifests:

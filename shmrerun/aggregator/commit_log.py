@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from shmrerun import _core
 from shmrerun.aggregator.descriptors import same_file
+from shmrerun.framing import ARROW_MSG, END, FRAME, HOLE, MESSAGE_HEADER_BYTES, STREAM_HEADER_BYTES
 from shmrerun.shm.locks import WRITER, lock_file
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class CommitLog:
 
     def resume(self, scan_from: int, *, want_ids: bool = True) -> bytes:
         """Cut what is not a complete message; return the ids (16 bytes each, ascending, joined) of rows behind ``scan_from``."""
-        from shmrerun.rrd import decoder, encoder
+        from shmrerun.rrd import decoder
 
         fd = self.fd
         start = scan_from if 0 < scan_from <= os.fstat(fd).st_size else 0  # the end of a message, by the order of stores
@@ -131,25 +132,25 @@ class CommitLog:
         self._cut()
         if not self.size:
             return b""
-        found = [message for message in decoder.scan(fd, start) if message.kind == encoder.ARROW_MSG]
+        found = [message for message in decoder.scan(fd, start) if message.kind == ARROW_MSG]
         self.chunks = len(found) + (1 if start else 0)  # at least: what matters is whether there are any
         if self._is_spool:
             temporal = ((message, batch) for message, arrow, batch in decoder.batches(fd) if not arrow.is_static)
             self._pieces = [_Piece(message.offset, message.end - message.offset, batch.num_rows) for message, batch in temporal]
-            self._trimmed = self.size - encoder.STREAM_HEADER_BYTES - sum(m.end - m.offset for m in decoder.scan(fd))
+            self._trimmed = self.size - STREAM_HEADER_BYTES - sum(m.end - m.offset for m in decoder.scan(fd))
         return b"".join(sorted(decoder.row_ids(fd, start))) if want_ids else b""
 
     def take_over(self, other: CommitLog) -> None:
         """Begin with all messages of another log: of a spool that only buffered, or of a file that somebody removed or truncated."""
-        from shmrerun.rrd import decoder, encoder
+        from shmrerun.rrd import decoder
 
         if not other._trimmed and other.harm() != "truncated":
             self._copy(other.fd, 0, other.size)
             self._manifests = other._manifests
         else:
-            self._copy(other.fd, 0, min(encoder.STREAM_HEADER_BYTES, other.size))
+            self._copy(other.fd, 0, min(STREAM_HEADER_BYTES, other.size))
             for message in decoder.scan(other.fd):
-                if message.kind != encoder.END and message.end <= other.size:
+                if message.kind != END and message.end <= other.size:
                     self._copy(other.fd, message.offset, message.end)
         self.chunks, self._store_id = other.chunks, other._store_id
 
@@ -187,7 +188,7 @@ class CommitLog:
             from shmrerun.rrd.footer import Manifest
 
             manifest = self._manifests.setdefault(self._store_id, Manifest())
-            manifest.add(chunk, offset + encoder.MESSAGE_HEADER_BYTES, total - encoder.MESSAGE_HEADER_BYTES, encoded.uncompressed_size)
+            manifest.add(chunk, offset + MESSAGE_HEADER_BYTES, total - MESSAGE_HEADER_BYTES, encoded.uncompressed_size)
         return total
 
     def _start(self) -> None:
@@ -241,12 +242,17 @@ class CommitLog:
             return
         if self._manifests is None:
             self._manifests = rebuild_manifests(self.fd)
-        end = encoder.end_message(footer_payload(self._manifests.items()), self.size + encoder.MESSAGE_HEADER_BYTES)
+        end = encoder.end_message(footer_payload(self._manifests.items()), self.size + MESSAGE_HEADER_BYTES)
         size = self.size
         self._write([end], len(end))
         self.size = size
         self._tail_bytes = len(end)
         self.is_finished = True
+
+    @property
+    def may_trim(self) -> bool:
+        """Whether its oldest messages may become holes."""
+        return self._is_spool
 
     @property
     def footer_bytes(self) -> int:
@@ -261,8 +267,6 @@ class CommitLog:
         Offsets stay: a chunk becomes a hole, whose pages the file system takes back. Static rows stay. Rows before ``delivered`` are
         not counted: whoever follows the spool has them.
         """
-        from shmrerun.rrd import encoder
-
         rows, at = 0, 0
         while at < len(self._pieces) and self.held > limit:
             first = last = self._pieces[at]
@@ -277,8 +281,8 @@ class CommitLog:
                 rows += last.rows if last.offset >= delivered else 0
                 at += 1
             size = last.offset + last.size - first.offset
-            os.pwrite(self.fd, encoder.FRAME.pack(encoder.HOLE, size - encoder.MESSAGE_HEADER_BYTES), first.offset)
-            _core.punch(self.fd, first.offset + encoder.MESSAGE_HEADER_BYTES, size - encoder.MESSAGE_HEADER_BYTES)
+            os.pwrite(self.fd, FRAME.pack(HOLE, size - MESSAGE_HEADER_BYTES), first.offset)
+            _core.punch(self.fd, first.offset + MESSAGE_HEADER_BYTES, size - MESSAGE_HEADER_BYTES)
             self._trimmed += size
         if at:
             del self._pieces[:at]

@@ -1,6 +1,6 @@
 """What receives data beside the log: a cursor over it, in a thread of its own, so that nothing slow or broken holds up the drain.
 
-A :class:`LogReader` gives the messages of a log from a position on; a :class:`Follower` brings them to a target and stores in the sink
+A ``LogReader`` gives the messages of a log from a position on; a :class:`Follower` brings them to a target and stores in the sink
 table how far it got, after the target has the bytes. The log's file is the buffer: nothing is kept twice, and a successor goes on at the
 stored position. Promises: a copy is the log byte for byte; a FIFO or device gets each message once, unless the aggregator dies.
 """
@@ -12,7 +12,9 @@ import errno
 import os
 import select
 import threading
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from shmrerun.shm.log_reader import LogReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,69 +22,8 @@ if TYPE_CHECKING:
     from shmrerun.aggregator.commit_log import CommitLog
     from shmrerun.shm.words import SinkView
 
-READ_BYTES = 1 << 20
 _RETRY_SECONDS = 0.5  # after an error
 _STALLED_SECONDS = 10.0  # at the end: a FIFO that nobody opens for reading in this time gets no more
-
-
-class Position(NamedTuple):
-    """A place in a log: its number, which grows with each new log of a session, and an offset."""
-
-    log: int
-    offset: int
-
-
-class LogReader:
-    """Reads a log through a descriptor of its own; holes of a trimmed spool are passed over.
-
-    Usable from any thread; the log may grow meanwhile.
-    """
-
-    def __init__(self, log: CommitLog, number: int, offset: int = 0) -> None:
-        self._log = log
-        self._fd = os.open(log.path, os.O_RDONLY | os.O_CLOEXEC)
-        self.position = Position(number, offset)
-
-    def next(self, most_bytes: int = READ_BYTES, *, raw: bool = False) -> tuple[bytes, int]:
-        """The bytes from the position on, and the offset behind them. Whole messages, or (``raw``) just bytes; empty at the end."""
-        from shmrerun.rrd import encoder
-
-        offset, end = self.position.offset, self._log.size
-        if offset >= end:
-            return b"", offset
-        if raw:
-            data = os.pread(self._fd, min(end - offset, most_bytes), offset)
-            return data, offset + len(data)
-        if offset < encoder.STREAM_HEADER_BYTES:
-            return os.pread(self._fd, encoder.STREAM_HEADER_BYTES - offset, offset), encoder.STREAM_HEADER_BYTES
-        found = bytearray()
-        while offset < end and len(found) < most_bytes:
-            kind, size = encoder.FRAME.unpack(os.pread(self._fd, encoder.MESSAGE_HEADER_BYTES, offset))
-            size += encoder.MESSAGE_HEADER_BYTES
-            if kind != encoder.HOLE:
-                if found and len(found) + size > most_bytes:
-                    break
-                found += os.pread(self._fd, size, offset)
-            offset += size
-        return bytes(found), offset
-
-    def footer(self) -> bytes:
-        """What the log has behind its messages."""
-        return os.pread(self._fd, self._log.footer_bytes, self._log.size)
-
-    def advance(self, offset: int) -> None:
-        """The target has everything before an offset."""
-        self.position = Position(self.position.log, offset)
-
-    def moved(self, log: CommitLog) -> None:
-        """The log's file is another one now; what was read is in it at the same offsets."""
-        old, self._fd = self._fd, os.open(log.path, os.O_RDONLY | os.O_CLOEXEC)
-        self._log = log
-        os.close(old)
-
-    def close(self) -> None:
-        """Close the descriptor."""
-        os.close(self._fd)
 
 
 class Target(Protocol):
@@ -191,7 +132,7 @@ class Follower:
     @property
     def offset(self) -> int:
         """Everything before it is at the target."""
-        return self._reader.position.offset
+        return self._reader.offset
 
     def news(self) -> None:
         """The log has grown."""
@@ -239,7 +180,7 @@ class Follower:
         """Bring what there is; False: the target failed."""
         try:
             while not self._stopped.is_set():
-                data, offset = self._reader.next(raw=not self._target.whole_messages)
+                data, offset = self._reader.next() if self._target.whole_messages else self._reader.raw()
                 if not data and offset == self.offset:
                     break
                 if data:
@@ -247,8 +188,8 @@ class Follower:
                 if not self._tell(size=offset):
                     break
             wanted = self._finish_at
-            if wanted >= 0 and wanted == self.offset == self._log.size:
-                self._target.finish(self._reader.footer(), wanted)
+            if wanted >= 0 and wanted == self.offset == self._log.size and wanted != self._finished_at:
+                self._target.finish(self._reader.behind(self._log.footer_bytes), wanted)
                 self._finished_at = wanted
         except Exception as error:  # of any type: a thread that dies without a word would let a flush wait for ever
             self.error = error if isinstance(error, OSError) else OSError(errno.EIO, f"{type(error).__name__}: {error}")

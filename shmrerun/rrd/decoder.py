@@ -15,20 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pyarrow as pa
 from google.protobuf.message import DecodeError
 
+from shmrerun.framing import ARROW_MSG, BLUEPRINT_ACTIVATION, END, FRAME, HOLE, MAGIC, MESSAGE_HEADER_BYTES, STREAM_HEADER_BYTES
 from shmrerun.rrd import proto
 from shmrerun.rrd.chunk import chunk_from_batch, decode
-from shmrerun.rrd.encoder import (
-    ARROW_MSG,
-    BLUEPRINT_ACTIVATION,
-    END,
-    FRAME,
-    HOLE,
-    MAGIC,
-    MESSAGE_HEADER_BYTES,
-    STREAM_FOOTER_BYTES,
-    STREAM_HEADER_BYTES,
-    is_stream_footer,
-)
+from shmrerun.rrd.encoder import STREAM_FOOTER_BYTES, is_stream_footer
 from shmrerun.rrd.footer import Manifest
 
 if TYPE_CHECKING:

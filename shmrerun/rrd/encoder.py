@@ -11,27 +11,17 @@ from typing import TYPE_CHECKING
 
 import xxhash
 
+from shmrerun.framing import ARROW_MSG, END, FRAME, MAGIC, MESSAGE_HEADER_BYTES, SET_STORE_INFO, frame
 from shmrerun.rrd import proto
 
 if TYPE_CHECKING:
     from shmrerun.rrd.chunk import EncodedChunk
 
-#: Kinds of messages in a stream.
-END, SET_STORE_INFO, ARROW_MSG, BLUEPRINT_ACTIVATION = range(4)
-
-#: What takes the place of a message that a spool has given back. Only there, never in a file for others.
-HOLE = 0x454C4F48
-
 #: Kinds of stores.
 RECORDING, BLUEPRINT = 1, 2
 
-STREAM_HEADER_BYTES = 12
-MESSAGE_HEADER_BYTES = 16
 STREAM_FOOTER_BYTES = 32
-
-FRAME = struct.Struct("<QQ")  # message header: kind, payload bytes
 STREAM_FOOTER = struct.Struct("<QQI4s4sI")  # offset, bytes and checksum of the footer payload, two magics, entries
-MAGIC = b"RRF2"
 FOOTER_MAGIC = b"FOOT"
 _VERSION = bytes((0, 41, 0, 0))  # of the format, not of this package
 _CHECKSUM_SEED = 7850921
@@ -40,11 +30,6 @@ _CHECKSUM_SEED = 7850921
 def stream_header() -> bytes:
     """Return the 12 bytes that begin a stream: magic, version 0.41.0, LZ4, protobuf."""
     return MAGIC + _VERSION + b"\x01\x02\0\0"
-
-
-def frame(kind: int, payload: bytes) -> bytes:
-    """Put the 16-byte message header before a payload."""
-    return FRAME.pack(kind, len(payload)) + payload
 
 
 def store_id(app_id: str, recording_id: str, kind: int = RECORDING) -> bytes:

@@ -201,7 +201,7 @@ def second():
 for target in (first, second):
     child = multiprocessing.get_context("fork").Process(target=target)
     child.start(); child.join()
-    assert child.exitcode == 0
+    assert child.exitcode == 0, (target, child.exitcode)
 rr.log("rows", rr.Scalars(1))
 assert flush() == ""
 """,

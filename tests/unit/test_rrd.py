@@ -8,6 +8,7 @@ import pytest
 import xxhash
 from helpers_rrd import SCALAR, STORE, ids, points, scalars, several, times, tuid
 
+from shmrerun import framing
 from shmrerun.model.parts import SEQUENCE
 from shmrerun.rrd import encoder, proto
 from shmrerun.rrd.chunk import Chunk, ChunkSchema, chunk_from_batch, decode, encode, tuid_text
@@ -62,7 +63,7 @@ def test_arrow_msg_is_what_protobuf_makes(rows, timelines):
         encoding=1, payload=encoded.payload, is_static=chunk.is_static, chunk_id=proto.Tuid(
             time_ns=int.from_bytes(chunk.chunk_id[:8], "big"), inc=int.from_bytes(chunk.chunk_id[8:], "big")),
     )  # fmt: skip
-    assert b"".join(buffers) == encoder.frame(encoder.ARROW_MSG, message.SerializeToString())
+    assert b"".join(buffers) == framing.frame(framing.ARROW_MSG, message.SerializeToString())
     assert size == sum(map(len, buffers))
     assert any(buffer is encoded.payload for buffer in buffers)
 

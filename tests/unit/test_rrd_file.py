@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from helpers_rrd import FOO, STORE, ids, read, rerun, scalars, several, tables, times, tuid, verify, write
 
+from shmrerun import framing
 from shmrerun.model.arrow_types import type_text
 from shmrerun.model.parts import SEQUENCE, TIMESTAMP, Column
 from shmrerun.rrd import decoder, encoder, proto
@@ -248,7 +249,7 @@ def test_row_ids_from_an_offset(tmp_path):
     path = tmp_path / "a.rrd"
     chunks = several()
     write(path, chunks)
-    messages = [m for m in decoder.scan(path) if m.kind == encoder.ARROW_MSG]
+    messages = [m for m in decoder.scan(path) if m.kind == framing.ARROW_MSG]
     expected = {row for chunk in chunks[4:] for row in chunk.batch.column(0).to_pylist()}
     assert decoder.row_ids(path, messages[4].offset) == expected
     assert len(decoder.row_ids(path)) == sum(chunk.num_rows for chunk in chunks)
@@ -258,7 +259,7 @@ def test_damaged_message_costs_only_itself(tmp_path):
     """A chunk whose bytes were overwritten is passed over; all others are read."""
     path = tmp_path / "a.rrd"
     write(path, several())
-    message = [m for m in decoder.scan(path) if m.kind == encoder.ARROW_MSG][3]
+    message = [m for m in decoder.scan(path) if m.kind == framing.ARROW_MSG][3]
     with open(path, "r+b") as file:
         file.seek(message.payload_offset)
         file.write(os.urandom(message.payload_size))
@@ -289,9 +290,9 @@ def test_hostile_lengths_and_foreign_files(tmp_path):
     write(path, [scalars()], footer=False)
     good = path.read_bytes()
     for rest, torn in [
-        (encoder.FRAME.pack(2, 2**64 - 1), 16),
-        (encoder.FRAME.pack(2, 2**40) + bytes(100), 116),
-        (encoder.FRAME.pack(7, 0), 16),
+        (framing.FRAME.pack(2, 2**64 - 1), 16),
+        (framing.FRAME.pack(2, 2**40) + bytes(100), 116),
+        (framing.FRAME.pack(7, 0), 16),
         (bytes(5000), 5000),
         (encoder.end_message(b"", 0), 48),
         (encoder.end_message(b"", len(good) + 16) + b"x", 49),
