@@ -9,7 +9,8 @@
         │   └── OwnerError           it belongs to another user, process or session
         ├── AggregatorError      the aggregator process cannot be started or reached
         ├── SinkError            a sink (file, server, pipe) refused or failed
-        │   └── RowsLostError        rows that were logged cannot be written: their memory was damaged or removed
+        │   ├── RowsLostError        rows that were logged cannot be written: their memory was damaged or removed
+        │   └── UndeliveredError     a viewer or another sink that is no file did not take what it was to get in time
         └── FlushTimeoutError    a flush did not finish in the time given
 
     Warning
@@ -59,6 +60,10 @@ class SinkError(ShmrerunError):
 
 class RowsLostError(SinkError):
     """Rows that were logged cannot be written: their shared memory was damaged or removed by somebody. They are counted."""
+
+
+class UndeliveredError(SinkError):
+    """A viewer, or another sink that is no file, did not take what it was to get in time. The rows are kept for it."""
 
 
 class FlushTimeoutError(ShmrerunError):

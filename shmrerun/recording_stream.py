@@ -21,6 +21,7 @@ from shmrerun.producer.process import is_inheriting, this_process
 from shmrerun.producer.settings import batch_limits, environment_enabled, flag
 from shmrerun.producer.stream import Stream
 from shmrerun.shm.words import SWITCH_ENABLED, SWITCH_LOG_TICK, SWITCH_LOG_TIME, SessionView
+from shmrerun.sinks import GrpcServerSink
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -290,10 +291,30 @@ class RecordingStream:
         sinking.disconnect(self._stream)
 
     def connect_grpc(self, url: str | None = None, *, flush_timeout_sec: float | None = 2.0, default_blueprint: Any = None) -> None:
-        """Connect to a viewer. SinkError: not in this version."""
-        from shmrerun.producer.absent import connect_grpc
+        """Send to a viewer; see :func:`shmrerun.connect_grpc`."""
+        sinking.connect_grpc(self._stream, url, flush_timeout_sec)
 
-        connect_grpc(url)
+    def serve_grpc(
+        self,
+        *,
+        grpc_port: int | None = None,
+        default_blueprint: Any = None,
+        server_memory_limit: str = "1GiB",
+        newest_first: bool = False,
+        cors_allow_origin: list[str] | None = None,
+    ) -> str:
+        """Serve to viewers; see :func:`shmrerun.serve_grpc`."""
+        sink = GrpcServerSink(
+            port=9876 if grpc_port is None else grpc_port,
+            server_memory_limit=server_memory_limit,
+            newest_first=newest_first,
+            cors_allow_origin=cors_allow_origin,
+        )
+        return sinking.serve_grpc(self._stream, sink)
+
+    def stdout(self, default_blueprint: Any = None, *, write_footer: bool = True) -> None:
+        """Write to standard output; see :func:`shmrerun.stdout`."""
+        sinking.stdout(self._stream)
 
     def spawn(
         self,
@@ -306,9 +327,7 @@ class RecordingStream:
         default_blueprint: Any = None,
     ) -> None:
         """Start a viewer. SinkError: not in this version."""
-        from shmrerun.producer.absent import spawn
-
-        spawn()
+        raise RuntimeError("spawn")
 
     def memory_recording(self) -> MemoryRecording:
         """Keep rows for :meth:`MemoryRecording.drain_as_bytes`."""
@@ -460,9 +479,7 @@ def init(
     if application_id.startswith("rerun_example_") and not (joined and recording._stream.stamp == 0):
         _seed()
     if spawn:
-        from shmrerun.producer.absent import spawn as start_viewer
-
-        start_viewer()
+        raise RuntimeError("spawn")
 
 
 def _seed() -> None:

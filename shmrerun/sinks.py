@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import os
 
 
-class FileSink:
-    """A file as a sink for ``set_sinks``. Equal by path and flag."""
+class _Value:
+    """Equal, hashed and pickled by its fields."""
+
+    __slots__: tuple[str, ...] = ()
+
+    def _fields(self) -> tuple[object, ...]:
+        return tuple(getattr(self, name) for name in self.__slots__)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self._fields() == other._fields()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._fields()))
+
+
+class FileSink(_Value):
+    """A file as a sink for ``set_sinks``. Equal by path and flag.
+
+    Parameters
+    ----------
+    path
+        Of the file; ``str(path)`` is used.
+    write_footer
+        Whether the finished file gets the footer that random access needs.
+    """
 
     __slots__ = ("path", "write_footer")
 
@@ -17,11 +41,72 @@ class FileSink:
         self.path = str(path)
         self.write_footer = write_footer
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, FileSink) and (self.path, self.write_footer) == (other.path, other.write_footer)
-
-    def __hash__(self) -> int:
-        return hash((self.path, self.write_footer))
-
     def __repr__(self) -> str:
         return f'FileSink("{self.path}", write_footer={str(self.write_footer).lower()})'
+
+
+class GrpcSink(_Value):
+    """A viewer or server as a sink for ``set_sinks``; see ``connect_grpc``.
+
+    Parameters
+    ----------
+    url
+        ``rerun+http://HOST:PORT/proxy``, ``rerun+https://`` for TLS; by default port 9876 of this machine.
+    flush_timeout_sec
+        Seconds without progress after which a flush, and the end of the program, give up; None: never.
+    """
+
+    __slots__ = ("flush_timeout_sec", "url")
+
+    def __init__(self, url: str | None = None, *, flush_timeout_sec: float | None = 2.0) -> None:
+        self.url = "rerun+http://127.0.0.1:9876/proxy" if url is None else url
+        self.flush_timeout_sec = flush_timeout_sec
+
+    def __repr__(self) -> str:
+        return f'GrpcSink("{self.url}")'
+
+
+class GrpcServerSink(_Value):
+    """A server that viewers connect to, as a sink for ``set_sinks``; see ``serve_grpc``.
+
+    Parameters
+    ----------
+    bind_ip
+        Address to listen at; by default this machine alone (rerun-sdk listens at all of its addresses).
+    port
+        Port to listen at; 0: any free one.
+    server_memory_limit
+        How much of the past late viewers get: ``4GB``, ``1GiB``, ``25%`` of the memory. It is read from disk.
+    newest_first
+        Late viewers get the past backwards.
+    cors_allow_origin
+        Patterns of origins from which web pages may read, beside those of this machine and rerun.io.
+    """
+
+    __slots__ = ("bind_ip", "cors_allow_origin", "newest_first", "port", "server_memory_limit")
+
+    def __init__(
+        self,
+        bind_ip: str = "127.0.0.1",
+        port: int = 9876,
+        *,
+        server_memory_limit: str = "1GiB",
+        newest_first: bool = False,
+        cors_allow_origin: list[str] | tuple[str, ...] | None = None,
+    ) -> None:
+        self.bind_ip = bind_ip
+        self.port = port
+        self.server_memory_limit = server_memory_limit
+        self.newest_first = newest_first
+        self.cors_allow_origin = tuple(cors_allow_origin or ())
+
+    @property
+    def uri(self) -> str:
+        """The URL by which viewers connect, as it was asked for: port 0 is not resolved."""
+        return f"rerun+http://{self.bind_ip}:{self.port}/proxy"
+
+    def __repr__(self) -> str:
+        return (
+            f'GrpcServerSink(bind_ip="{self.bind_ip}", port={self.port}, server_memory_limit="{self.server_memory_limit}", '
+            f"newest_first={str(self.newest_first).lower()}, cors_allow_origin={json.dumps(self.cors_allow_origin)})"
+        )

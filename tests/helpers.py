@@ -171,7 +171,8 @@ def start(text, tmp_path, *, arguments=(), deadline=60, env=None, prefix=(), sha
     _counter += 1
     base = f"{tmp_path}/{name}{_counter}"
     path = f"{base}.py"
-    watchdog = f"import faulthandler; faulthandler.enable(); faulthandler.dump_traceback_later({(deadline - min(5, deadline / 2)) * testing.load()})\n"
+    seconds = (deadline - min(5, deadline / 2)) * testing.load()
+    watchdog = f"import faulthandler; faulthandler.enable(); faulthandler.dump_traceback_later({seconds})\n"
     with open(path, "w", encoding="utf-8") as file:
         file.write(watchdog + textwrap.dedent(text))
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("SHMRERUN", "RERUN", "_RERUN"))}

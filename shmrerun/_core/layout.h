@@ -26,7 +26,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LAYOUT_VERSION 2u
+#define LAYOUT_VERSION 3u
 
 #define TREE_MAGIC 0x4545525448534d52ull    /* one magic for each kind of segment */
 #define SESSION_MAGIC 0x5353455348534d52ull
@@ -110,7 +110,7 @@ struct tree {
 enum { SWITCH_ENABLED = 1, SWITCH_LOG_TIME = 2, SWITCH_LOG_TICK = 4, SWITCH_TICK_SET = 8 };
 
 /*
- * Sink: an entry of the session's table, for a file, a spool, a copy. Two words with one kind of writer each:
+ * Sink: an entry of the session's table, for whatever receives rows. Two words with one kind of writer each:
  *   wish   by processes, compare-and-swap:  FREE -> MAKING -> OPEN -> COMPLETE* -> CLOSE -> FREE
  *   state  by the aggregator, the answer:   ACTIVE | FAILED | CLOSED (a piece that its reader frees) | GONE
  * Both begin with a turn; a wish whose turn is not the state's has not been answered. MAKING: fields are being written; if its process
@@ -122,11 +122,14 @@ enum { SINK_NONE = 0, SINK_ACTIVE = 1, SINK_FAILED = 2, SINK_CLOSED = 3, SINK_GO
 #define WISH_VERB_MASK 0xffu
 #define WISH_PROCESS_SHIFT 8u /* index of the process slot, plus 1, in 24 bits */
 #define WISH_TURN_SHIFT 32u
-enum { SINK_SPOOL = 1, SINK_FILE = 2 };
-enum { SINK_NO_FOOTER = 1, SINK_CONTINUE = 2, SINK_PIECES = 4, SINK_ODD_FILE = 8, SINK_COPY = 16 };
+enum { SINK_SPOOL = 1, SINK_FILE = 2, SINK_GRPC = 3, SINK_SERVER = 4, SINK_CUSTOM = 5, SINK_READER = 6 };
+enum { SINK_NO_FOOTER = 1, SINK_CONTINUE = 2, SINK_PIECES = 4, SINK_ODD_FILE = 8, SINK_BESIDE = 16, SINK_STDOUT = 32 };
 /*
- * SINK_COPY: a file kept equal to the log, byte for byte. SINK_ODD_FILE: a FIFO or device. Neither is a log: each is served by a follower,
- * which reads the log behind the drain; `log` and `size` say how far it got.
+ * A spool or a file is a log. All else follows the log of the session, read behind the drain; `log` and `size` say how far it got:
+ * SINK_ODD_FILE (a FIFO or device) and SINK_FILE with SINK_BESIDE (a file kept equal to the log) in a thread of the aggregator;
+ * SINK_GRPC, SINK_SERVER and SINK_CUSTOM in the live worker; SINK_READER in the process that owns the entry.
+ * SINK_STDOUT: an odd file that only its owner has, by its descriptor.
+ * SINK_BESIDE: it joins the sinks that there are; without it, a new sink takes their place.
  */
 
 struct sink {
@@ -139,13 +142,17 @@ struct sink {
     uint64_t device; /* of the file as the owner opened it; 0 0: not a file yet */
     uint64_t inode;
     uint64_t scan_from; /* by the aggregator: no row at or above a head lies before this offset of the file */
-    uint64_t size; /* by the aggregator: bytes of the file, or of the followed log, that are complete messages */
+    uint64_t size; /* bytes of the file, or of the followed log, that are complete messages; by the aggregator, or whoever serves it */
     uint64_t log; /* by the aggregator, of what follows: number of the log that `size` is about */
-    uint64_t error; /* by the aggregator: errno of the last failed write or open; 0 after the next good one */
+    uint64_t error; /* errno of the last failed write or open; 0 after the next good one */
+    uint64_t until; /* by the aggregator, of what others serve: it is to finish, with this size of the log */
+    uint64_t done; /* by whoever serves it: the `until` that it has finished */
+    uint64_t value; /* by whoever serves it: a server's port; 1: connected, or ready */
+    uint64_t dropped; /* by whoever serves it: rows that this sink alone did not get */
     uint32_t caller_pid; /* where the owner holds the file open while the wish is OPEN and not answered */
     uint32_t caller_fd;
     uint32_t path_size;
-    uint32_t pad[39];
+    uint32_t pad[31];
     char path[SESSION_PATH];
 };
 

@@ -2,7 +2,8 @@
 
 A group is due when its interval has passed since its first pending row, or it has ``num_bytes`` or ``num_rows``. With only files
 attached, and unless the user set the tick, the interval doubles at each flush from the tick up to PATIENCE_NANOS: the rows are
-safe in their lanes meanwhile, and a file nobody watches is not shredded.
+safe in their lanes meanwhile, and a file nobody watches is not shredded. While somebody looks the interval is the tick; when a viewer
+lags, it grows as well, so that it gets larger chunks instead of more of them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ class Batcher:
         self.num_bytes = num_bytes
         self.num_rows = num_rows
         self.patient = patient
+        self.is_watched = False  # somebody looks at the rows as they come
         self._interval: dict[int, int] = {}
         self._due: dict[int, int] = {}
 
@@ -35,7 +37,9 @@ class Batcher:
     def flushed(self, group: int) -> None:
         """A group's rows were written."""
         self._due.pop(group, None)
-        if self.patient:
+        if self.is_watched:
+            self._interval.pop(group, None)
+        elif self.patient:
             interval = self._interval.get(group, self.tick_nanos)
             self._interval[group] = max(interval, min(2 * interval, PATIENCE_NANOS))
 

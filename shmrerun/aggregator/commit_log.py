@@ -289,6 +289,10 @@ class CommitLog:
             self._manifests = None
         return rows
 
+    def rows_from(self, offset: int) -> int:
+        """Rows of a spool's temporal chunks from an offset on."""
+        return sum(piece.rows for piece in self._pieces if piece.offset >= offset)
+
     @property
     def held(self) -> int:
         """Bytes that are complete messages and were not given back."""

@@ -3,7 +3,7 @@
 A wish is carried out between turns of the drain; each step can be done again by a successor that finds the table as it was:
 
 - OPEN a file or a spool of pieces: what pends is written to the present log, which is finished; then the new one is opened. A spool that
-  only buffered is taken over by the new log. OPEN a copy, a FIFO or a device: a follower of the log; FIFO and device get a spool as log.
+  only buffered is taken over by the new log. OPEN anything else: a follower of a spool, or with SINK_BESIDE of the present log.
 - COMPLETE: footer now; rows of others that come late are still added. CLOSE: footer, then the entry is GONE (CLOSED for a piece).
 
 The log alone frees lanes. One that cannot be written is tried again; one that somebody removed or truncated goes on beside its place.
@@ -20,23 +20,27 @@ from typing import TYPE_CHECKING, Protocol
 from shmrerun.aggregator.commit_log import CommitLog
 from shmrerun.aggregator.descriptors import same_file
 from shmrerun.aggregator.follower import FileCopy, Follower, Pipe
+from shmrerun.aggregator.served import LAG_BYTES, Served
 from shmrerun.shm import places, segments
 from shmrerun.shm.locks import WRITER, lock_file
+from shmrerun.shm.served import read_why, why_path
 from shmrerun.shm.session import Sink, is_free, read_sink, sinks, wish_word
 from shmrerun.shm.words import (
     SESSION_OWN_SINKS,
     SESSION_SINKS,
     SINK_ACTIVE,
+    SINK_BESIDE,
     SINK_CLOSED,
     SINK_CONTINUE,
-    SINK_COPY,
     SINK_FAILED,
     SINK_FILE,
     SINK_GONE,
     SINK_NO_FOOTER,
     SINK_ODD_FILE,
     SINK_PIECES,
+    SINK_READER,
     SINK_SPOOL,
+    SINK_STDOUT,
     WISH_CLOSE,
     WISH_COMPLETE,
     WISH_OPEN,
@@ -59,6 +63,7 @@ class Control(Protocol):
 
     words: SessionView
     token: str
+    directory: str
     serial: int
     pool: Descriptors
 
@@ -67,6 +72,9 @@ class Control(Protocol):
 
     def wake(self) -> None:
         """Ring the aggregator's bell."""
+
+    def ring(self) -> None:
+        """Ring the live worker's bell."""
 
     def tried(self, ids: bytes, scanned_from: int) -> None:
         """The log has rows with these ids behind that offset: they are to be skipped."""
@@ -89,7 +97,8 @@ class Feed:
         self._control = control
         self._commit = commit
         self._sink: Sink | None = None  # the entry of the log
-        self._followers: dict[int, Follower] = {}  # by slot
+        self._followers: dict[int, Follower | Served] = {}  # by slot
+        self._is_leaving = False  # the log ends, and with it what was not delivered
         self._limit = 1 << 62  # of a spool; set when there is one
         self._scan_from = -1
         self._size = -1
@@ -116,6 +125,9 @@ class Feed:
         if sink.kind == SINK_SPOOL and sink.path:
             with contextlib.suppress(OSError):
                 os.unlink(sink.path)
+        if sink.is_served:
+            with contextlib.suppress(OSError):
+                os.unlink(why_path(self._control.directory, self._control.serial, sink.number))
         self._entry(sink.slot).error = 0
         self._answer(self._read(sink.slot), SINK_GONE)
 
@@ -153,11 +165,10 @@ class Feed:
         try:
             if offset > log.size:
                 raise OSError(errno.ESTALE, "the recording that it follows was moved")
-            fd = os.open(sink.path, _OPEN | (os.O_NONBLOCK if sink.flags & SINK_ODD_FILE else 0))
-            if not same_file(fd, sink.device, sink.inode):
-                os.close(fd)
-                raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
-            self._follow(sink, fd, offset)
+            if sink.is_served:
+                self._serve(sink, offset)
+                return
+            self._follow(sink, self._open_callers(sink), offset)
         except OSError as error:
             self._control.say(f"cannot go on with {sink.path}: {error.strerror}")
             self._forget(sink)
@@ -207,16 +218,16 @@ class Feed:
             elif clean:
                 self._close()
         elif sink.verb == WISH_OPEN:
-            if sink.flags & SINK_COPY:
+            if sink.flags & SINK_BESIDE:
                 self._open_follower(sink)
-            elif sink.flags & SINK_ODD_FILE:
-                self._open_odd(sink)
+            elif sink.is_follower:
+                self._open_alone(sink)
             else:
                 self._open_log(sink)
 
     def _open_log(self, sink: Sink) -> None:
         """A file or a spool of pieces becomes the log, in place of the present one."""
-        buffered = self._sink if self._sink is not None and self._sink.is_buffer and not self._followers else None
+        buffered = self._only_buffer()
         if self._sink is not None and buffered is None and not self._close(by_switch=True):
             return
         try:
@@ -262,6 +273,8 @@ class Feed:
     @staticmethod
     def _open_callers(sink: Sink) -> int:
         flags = _OPEN | (os.O_NONBLOCK if sink.flags & SINK_ODD_FILE else 0)
+        if sink.flags & SINK_STDOUT:  # for writing alone, so that it is noticed when nobody reads any more
+            flags = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
         for path in (f"/proc/{sink.caller_pid}/fd/{sink.caller_fd}", sink.path):
             try:
                 fd = os.open(path, flags)
@@ -291,7 +304,7 @@ class Feed:
             turn = self._read(slot).turn + 1
             entry.kind, entry.flags, entry.owner = SINK_SPOOL, 0, 0
             entry.number = self._control.words.add(SessionView.sink_turn, 1) + 1
-            entry.scan_from = entry.size = entry.log = entry.error = 0
+            entry.scan_from = entry.size = entry.log = entry.error = entry.until = entry.done = entry.value = entry.dropped = 0
             try:
                 log = self._new_spool(self._read(slot))
             except (OSError, RuntimeError):
@@ -327,12 +340,25 @@ class Feed:
         self._followers[sink.slot] = follower
         follower.news()
 
+    def _serve(self, sink: Sink, offset: int = 0) -> None:
+        """Have something served by another process from an offset of the log on."""
+        assert self.log is not None
+        assert self._sink is not None
+        self._followers[sink.slot] = Served(self.log, self._sink.number, sink, self._entry(sink.slot), offset)
+        if self._sink.kind == SINK_SPOOL and (most := sink.options.get("keep", 0)):
+            self._limit = _spool_limit(self._control.token, max(SPOOL_BYTES, most))
+
     def _open_follower(self, sink: Sink) -> None:
         try:
             if self.log is None:
                 raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+            if sink.is_served:
+                self._serve(sink)
+                self._answer(sink, SINK_ACTIVE)
+                self._control.ring()
+                return
             fd = self._open_callers(sink)
-            if sink.flags & SINK_COPY:
+            if sink.flags & SINK_BESIDE:
                 os.ftruncate(fd, 0)
             self._follow(sink, fd)
         except OSError as error:
@@ -340,10 +366,9 @@ class Feed:
             return
         self._answer(sink, SINK_ACTIVE)
 
-    def _open_odd(self, sink: Sink) -> None:
-        """A FIFO, terminal or device: the log is a spool that it follows, from the first row that was buffered on."""
-        buffers = self._sink is not None and self._sink.is_buffer and not self._followers
-        if self._sink is not None and not buffers and not self._close(by_switch=True):
+    def _open_alone(self, sink: Sink) -> None:
+        """A viewer, a FIFO, a device: the log is a spool that it follows, from the first row that was buffered on."""
+        if self._sink is not None and self._only_buffer() is None and not self._close(by_switch=True):
             return
         if self.log is None and not self.open_spool():
             self._fail(sink, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
@@ -354,25 +379,70 @@ class Feed:
         follower = self._followers.get(sink.slot)
         if follower is None:
             self._forget(sink)
-        elif clean and follower.has_finished():
-            follower.stop()
-            del self._followers[sink.slot]
-            self._forget(sink)
-            if not self._followers and self._sink is not None and self._sink.is_buffer:
+        elif clean and sink.flags & SINK_BESIDE and follower.has_finished(ending=True):
+            self._drop([sink.slot])
+        elif clean and not sink.flags & SINK_BESIDE and self._followers_finished(ending=True):
+            if self._only_buffer() is None and self._sink is not None and self._sink.is_buffer:
                 self._commit()  # what was delivered is not to be written again by the next sink
                 self._leave_log()
+        elif clean:
+            self._control.ring()
+
+    def _only_buffer(self) -> Sink | None:
+        """The entry of a spool that nobody has got anything of yet, so that the next sink begins with all of it. Drops those that wait."""
+        sink = self._sink
+        if sink is None or not sink.is_buffer or not all(follower.got_nothing for follower in self._followers.values()):
+            return None
+        self._drop(list(self._followers))
+        return sink
+
+    def _drop(self, slots: list[int]) -> None:
+        """Followers end, whether they have all or not."""
+        for slot in slots:
+            follower = self._followers.pop(slot)
+            self._count_undelivered(follower)
+            follower.stop()
+            self._forget(self._read(slot))
+        self._control.ring()
+
+    def _count_undelivered(self, follower: Follower | Served) -> None:
+        """A sink ends that did not get everything: count what it lacks, unless it got nothing, so that the next sink has it all."""
+        start = follower.undelivered()
+        if self.log is None or start < 0 or (follower.got_nothing and not self._is_leaving):
+            return
+        rows = self.log.rows_from(start)
+        self._control.words.add(SessionView.dropped_limit, rows)
+        if rows:
+            self._control.say(f"{rows:,} rows were not delivered: what they were to go to did not take them in time")
 
     def news(self) -> None:
         """The log has grown: tell those who follow it."""
         for follower in self._followers.values():
             follower.news()
+        if self.is_served:
+            self._control.ring()
+
+    @property
+    def is_served(self) -> bool:
+        """Whether the live worker has something to do for it."""
+        return any(isinstance(follower, Served) and follower.kind != SINK_READER for follower in self._followers.values())
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody looks at the rows as they come, and can take more."""
+        served = [follower for follower in self._followers.values() if isinstance(follower, Served)]
+        return bool(served) and all(follower.lag < LAG_BYTES for follower in served)
 
     def _tell_failed(self) -> None:
         for slot, follower in self._followers.items():
             if follower.error is not None and not follower.is_told:
                 follower.is_told = True
-                path = self._read(slot).path
-                self._control.say(f"cannot write {path}: {follower.error.strerror}. Nothing is lost: it is tried again")
+                sink = self._read(slot)
+                if sink.is_served:
+                    why = read_why(self._control.directory, self._control.serial, sink)
+                    self._control.say(f"{sink.label} takes nothing at present: {why}. Rows are kept for it, and it is tried again")
+                else:
+                    self._control.say(f"cannot write {sink.path}: {follower.error.strerror}. Nothing is lost: it is tried again")
             elif follower.error is None:
                 follower.is_told = False
 
@@ -388,12 +458,14 @@ class Feed:
         except OSError as error:
             self.failed(error)
             return False
-        return self._followers_finished()
+        return self._followers_finished(ending=False)
 
-    def _followers_finished(self) -> bool:
+    def _followers_finished(self, *, ending: bool) -> bool:
         done = True
         for follower in self._followers.values():
-            done = follower.has_finished() and done
+            done = follower.has_finished(ending=ending) and done
+        if not done and self.is_served:
+            self._control.ring()
         return done
 
     def _close(self, *, by_switch: bool = False) -> bool:
@@ -407,17 +479,16 @@ class Feed:
                 if not by_switch:
                     return False
             self._commit()
-            if not self._followers_finished() and not self.failing():
+            if not self._followers_finished(ending=True) and not self.failing():
                 return False
         self._leave_log()
         return True
 
     def _leave_log(self) -> None:
         assert self._sink is not None
-        for slot, follower in self._followers.items():
-            follower.stop()
-            self._forget(self._read(slot))
-        self._followers = {}
+        self._is_leaving = True
+        self._drop(list(self._followers))
+        self._is_leaving = False
         sink, log = self._sink, self.log
         if log is not None:
             self._entry(sink.slot).size = log.size if log.chunks else 0
@@ -433,10 +504,12 @@ class Feed:
         if self._sink is not None and self._sink.kind == SINK_FILE and not self._close():
             return False
         if self._sink is not None:
-            if not self._followers_finished():
+            if not self._followers_finished(ending=True):
                 for follower in self._followers.values():
                     follower.hurry()
                 return False
+            if self.log is not None and self._sink.is_buffer and not self._followers:
+                self._control.words.add(SessionView.dropped_limit, self.log.rows_from(0))  # no sink came
             self._leave_log()
         for sink in sinks(self._control.words):
             self._forget(sink)
@@ -543,7 +616,7 @@ def _beside(path: str) -> tuple[int, str]:
     raise FileExistsError(errno.EEXIST, "too many recovered files", path)
 
 
-def _spool_limit(token: str) -> int:
+def _spool_limit(token: str, most: int = SPOOL_BYTES) -> int:
     """Bytes that a buffering spool may have: a quarter of what is free there at most."""
     found = os.statvfs(places.spill_directory(token))
-    return min(SPOOL_BYTES, found.f_bavail * found.f_frsize // 4)
+    return min(most, found.f_bavail * found.f_frsize // 4)

@@ -138,13 +138,23 @@ class Follower:
         """The log has grown."""
         self._news.set()
 
-    def has_finished(self) -> bool:
+    def has_finished(self, *, ending: bool = True) -> bool:
         """Ask for the footer; whether it is there, or the target takes nothing (it is told, and holds up nobody)."""
+        del ending
         if self._finished_at == self._log.size or self.error is not None or self._ended.is_set():
             return True
         self._finish_at = self._log.size
         self._news.set()
         return False
+
+    @property
+    def got_nothing(self) -> bool:
+        """Whether no row was delivered yet. A file or a device that was opened has the rows in any case."""
+        return False
+
+    def undelivered(self) -> int:
+        """From where on rows are lost to it, if it ends now; -1: it has all, or is a copy of what is there."""
+        return self.offset if self._target.whole_messages and self.offset < self._log.size else -1
 
     def moved(self, log: CommitLog) -> None:
         """The log goes on in another file."""

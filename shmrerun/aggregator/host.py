@@ -35,6 +35,7 @@ from shmrerun.shm.words import (
 
 if TYPE_CHECKING:
     from shmrerun.aggregator.descriptors import Descriptors
+    from shmrerun.aggregator.served import LiveWorker
     from shmrerun.shm.tree import Tree
 
 REPEAT_NANOS = 5_000_000_000  # the same message is not left twice within this
@@ -44,9 +45,11 @@ WAITING_NANOS = 2_000_000  # a wish that waits for a follower is looked at again
 class Host:
     """A hosted session. One thread."""
 
-    def __init__(self, tree: Tree, serial: int, pool: Descriptors) -> None:
+    def __init__(self, tree: Tree, serial: int, pool: Descriptors, live: LiveWorker) -> None:
         self.tree = tree
         self.token = tree.token
+        self.directory = tree.directory
+        self._live = live
         self.serial = serial
         self.pool = pool
         self.segment = open_session(tree.token, serial)
@@ -87,6 +90,9 @@ class Host:
             self._turn, self.lanes.changed = turn, False
             self.lanes.find()
             self._free_half_made(dead)
+        self._batcher.is_watched = self.feed.is_watched
+        if self.feed.is_served:
+            self._live.look(now)
         self._writer.drain(self.lanes)
         flush = wanted != self.words.flush_done
         self.feed.look_at_file(now=flush or bool(requests))
@@ -209,6 +215,10 @@ class Host:
     def wake(self) -> None:
         """Ring the aggregator's bell."""
         self.tree.wake()
+
+    def ring(self) -> None:
+        """Ring the live worker's bell."""
+        self._live.ring()
 
     def say(self, text: str) -> None:
         """Leave a message that the session's owner prints at its next call."""

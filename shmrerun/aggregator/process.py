@@ -21,6 +21,7 @@ from shmrerun import _core
 from shmrerun.aggregator import budget, faults
 from shmrerun.aggregator.descriptors import SPARE, Descriptors, raise_limit
 from shmrerun.aggregator.host import Host
+from shmrerun.aggregator.served import LiveWorker
 from shmrerun.shm import segments
 from shmrerun.shm.locks import lock_byte, unlock_byte
 from shmrerun.shm.sweep import remove_tree_files
@@ -48,6 +49,7 @@ class Aggregator:
         self.stopping = False
         limit = raise_limit()
         self._pool = Descriptors(limit - SPARE - limit // 4)
+        self._live = LiveWorker(tree)
         self._most_pidfds = limit // 4
         self._failures: dict[int, faults.Backoff] = {}
         self._bell = -1
@@ -148,7 +150,7 @@ class Aggregator:
             if serial in self.hosts:
                 continue
             try:
-                self.hosts[serial] = Host(self.tree, serial, self._pool)
+                self.hosts[serial] = Host(self.tree, serial, self._pool, self._live)
             except FileNotFoundError:
                 self.tree.remove_session(serial)
             except Exception:
@@ -284,6 +286,7 @@ class Aggregator:
         segments.unlink(f"shmrerun-{tree.token}")
         remove_tree_files(tree.token, tree.directory)
         tree.words.state = STATE_ENDED
+        self._live.ring()
         return True
 
 

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from shmrerun import _core
-from shmrerun.errors import RowsLostError, ShmrerunError, say
+from shmrerun.errors import RowsLostError, ShmrerunError, UndeliveredError, say
 from shmrerun.producer.process import this_process
 from shmrerun.shm.words import STATE_ENDED, STATE_OPEN
 
@@ -97,19 +97,23 @@ def _finish(session: Session, patience: float) -> None:
         progress, began, told = -1, time.monotonic(), False
         while True:
             try:
-                session.flush(timeout=1.0)
+                session.flush(timeout=max(1.0, session.live_patience() + 0.5))
                 break
             except RowsLostError as error:
                 say(str(error))
+            except UndeliveredError as error:
+                say(str(error))
+                given_up = True
+                break
             except ShmrerunError as error:
                 now, rows = time.monotonic(), session.words.rows
                 if not told:
                     told = True
-                    say(f"finishing {sink.path or 'the recording'} ...")
+                    say(f"finishing {sink.label or 'the recording'} ...")
                 if rows != progress:
                     progress, began = rows, now
                 elif now - began > patience:
-                    say(f"gave up finishing {sink.path}: {error}")
+                    say(f"gave up finishing {sink.label}: {error}")
                     given_up = True
                     break
     alone = not session.other_members()

@@ -13,8 +13,19 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from shmrerun import _core
-from shmrerun.errors import AggregatorError, FlushTimeoutError, RowsLostError, SegmentError, SinkError, say, say_once
+from shmrerun.errors import (
+    AggregatorError,
+    FlushTimeoutError,
+    RowsLostError,
+    SegmentError,
+    SinkError,
+    UndeliveredError,
+    say,
+    say_once,
+)
 from shmrerun.shm import places, segments
+from shmrerun.shm.log_reader import log_of
+from shmrerun.shm.served import PATIENCE, Patience, patience_of, read_why
 from shmrerun.shm.session import (
     FIRST_DICTIONARY_BYTES,
     FIRST_LANE_BYTES,
@@ -36,7 +47,9 @@ from shmrerun.shm.words import (
     SESSION_OWN_SINKS,
     SESSION_PATH,
     SESSION_TEXT,
+    SINK_CUSTOM,
     SINK_FAILED,
+    SINK_GRPC,
     STATE_ENDING,
     STATE_OPEN,
     SWITCH_TICK_SET,
@@ -79,6 +92,7 @@ class Session:
         self._lane: _core.Lane | None = None
         self._message_turn = 0
         self._lost_told = 0
+        self._patience: dict[int, Patience] = {}  # of sinks that others serve, by number
 
     # ---- making and finding
 
@@ -307,8 +321,8 @@ class Session:
     def flush(self, timeout: float = float("inf")) -> None:
         """Barrier over all lanes: every row published before the call is in the sinks when this returns.
 
-        A request is a counter in shared memory, so it survives the aggregator's death. SinkError: the file cannot be written, or rows
-        of this process were lost since its last flush; FlushTimeoutError: not in time.
+        A request is a counter in shared memory, so it survives the aggregator's death. SinkError: the file cannot be written, a viewer
+        takes nothing, or rows of this process were lost since its last flush; FlushTimeoutError: not in time.
         """
         words = self.words
         wanted = words.add(SessionView.flush_wanted, 1) + 1
@@ -326,11 +340,35 @@ class Session:
 
         began = time.monotonic()
         self.wait(in_log, timeout, "Flush")
-        logs = [sink for sink in sinks(words) if sink.is_active and not sink.is_follower]
-        if logs:
-            log = max(logs, key=lambda sink: sink.number)
-            self.wait(lambda: _followed(words, log), timeout - (time.monotonic() - began), "Flush")
+        log = log_of(words)
+        if log is not None:
+            self.wait(lambda: self._is_followed(log), max(0.0, timeout - (time.monotonic() - began)), "Flush")
         self._tell_lost()
+
+    def _is_followed(self, log: Sink) -> bool:
+        """Whether all that follow a log have what it held when it was looked at, or cannot take it. UndeliveredError: not in their time."""
+        done = True
+        for sink in sinks(self.words):
+            if not sink.is_follower or not sink.is_active or (sink.log, sink.size) >= (log.number, log.size):
+                continue
+            if not sink.is_served:
+                done = done and bool(sink.error)
+            elif sink.kind in (SINK_GRPC, SINK_CUSTOM):
+                entry = self.words.sink(sink.slot)
+                if self._patience.setdefault(sink.number, patience_of(sink, entry)).is_over():
+                    self._patience.pop(sink.number, None)
+                    why = read_why(self.tree.directory, self.serial, sink) if sink.error else "it takes nothing"
+                    raise UndeliveredError(
+                        f"not all rows reached {sink.label}: {why}. {log.size - sink.size:,} bytes wait for it "
+                        f"(recording {self.recording_id})"
+                    )
+                done = False
+        return done
+
+    def live_patience(self) -> float:
+        """Seconds that the slowest of the sinks that others serve may take without progress; 0 without any."""
+        served = [sink for sink in sinks(self.words) if sink.is_active and sink.kind in (SINK_GRPC, SINK_CUSTOM)]
+        return max((sink.options.get("flush_timeout", PATIENCE) or 60.0 for sink in served), default=0.0)
 
     def _tell_lost(self) -> None:
         if self.is_ours and (lost := self.member.lost) > self._lost_told:
@@ -361,7 +399,7 @@ class Session:
         """
         raw = os.fsencode(path)
         if len(raw) >= SESSION_PATH:
-            raise SinkError(f"the path has {len(raw)} bytes, over the limit of {SESSION_PATH - 1}: {path}")
+            raise SinkError(f"the path has {len(raw)} bytes, over the limit of {SESSION_PATH - 1}: {path[:200]}")
         self.join()
         slot, turn = self._take_entry()
         entry = self.words.sink(slot)
@@ -370,6 +408,7 @@ class Session:
         entry.number = self.words.add(SessionView.sink_turn, 1) + 1
         entry.device, entry.inode = (found.st_dev, found.st_ino) if found else (0, 0)
         entry.scan_from = entry.size = entry.log = entry.error = 0
+        entry.until = entry.done = entry.value = entry.dropped = 0
         entry.caller_pid, entry.caller_fd = os.getpid(), max(fd, 0)
         entry.path = raw
         entry.wish = wish_word(turn, WISH_OPEN)
@@ -378,7 +417,7 @@ class Session:
         sink = read_sink(self.words, slot)
         if sink.answer == SINK_FAILED:
             entry.wish = wish_word(turn + 1, WISH_FREE)
-            raise SinkError(f"the aggregator cannot open {path}: {os.strerror(sink.error)}")
+            raise SinkError(f"the aggregator cannot open {sink.label}: {os.strerror(sink.error)}")
         return sink
 
     def _take_entry(self) -> tuple[int, int]:
@@ -395,12 +434,16 @@ class Session:
         """Barrier over all lanes, footer, file closed; rows after it are buffered. No sink: nothing to do."""
         self._ask_sink(WISH_CLOSE, timeout)
 
+    def drop_sink(self, sink: Sink, timeout: float = 30.0) -> None:
+        """End one sink of this process's own that turned out not to work."""
+        self._ask_sink(WISH_CLOSE, timeout, sink)
+
     def complete_sink(self, timeout: float = float("inf")) -> None:
         """Barrier over all lanes, footer; rows of others that come late are still added. No sink: nothing to do."""
         self._ask_sink(WISH_COMPLETE, timeout)
 
-    def _ask_sink(self, verb: int, timeout: float) -> None:
-        sink = self.active_sink()
+    def _ask_sink(self, verb: int, timeout: float, sink: Sink | None = None) -> None:
+        sink = sink or self.active_sink()
         if sink is None:
             return
         asked = wish_word(sink.turn + 1, verb)
@@ -412,7 +455,7 @@ class Session:
             found = read_sink(self.words, sink.slot)
             if found.number != sink.number or not found.is_asked:
                 return True
-            if found.error and time.monotonic() > began + 2:
+            if found.error and not found.is_served and time.monotonic() > began + 2:
                 why = f"{os.strerror(found.error)}. Rows wait in shared memory; make room and disconnect again"
                 raise SinkError(f"cannot finish {sink.path}: {why}")
             return False
@@ -437,12 +480,6 @@ class Session:
 def _failing(session: SessionView) -> list[Sink]:
     """Sinks that rows wait for because they cannot be written. Nothing waits for a copy."""
     return [sink for sink in sinks(session) if sink.error and not sink.is_follower]
-
-
-def _followed(session: SessionView, log: Sink) -> bool:
-    """Whether all that follow a log have what it held when it was looked at, or cannot take it."""
-    following = [sink for sink in sinks(session) if sink.is_follower and sink.is_active]
-    return all(sink.error or (sink.log, sink.size) >= (log.number, log.size) for sink in following)
 
 
 __all__ = ["FULL_SECONDS", "Session"]

@@ -10,28 +10,26 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, Any
 
-from shmrerun.errors import FlushTimeoutError, RowsLostError, ShmrerunError, SinkError, say, say_once
+from shmrerun.errors import FlushTimeoutError, RowsLostError, ShmrerunError, SinkError, UndeliveredError, say, say_once
 from shmrerun.producer.exit import hook_exit
-from shmrerun.producer.files import open_file
 from shmrerun.producer.process import TREE_VARIABLE, is_inheriting, this_process
+from shmrerun.producer.wanted import Wanted, WantedFile, WantedServer, WantedStdout, WantedViewer
 from shmrerun.shm.session import open_session, sinks
 from shmrerun.shm.words import (
     SESSION_OWN_SINKS,
-    SINK_CONTINUE,
-    SINK_COPY,
+    SINK_BESIDE,
     SINK_FILE,
-    SINK_NO_FOOTER,
-    SINK_ODD_FILE,
     SINK_PIECES,
     SINK_SPOOL,
     SessionView,
 )
-from shmrerun.sinks import FileSink
+from shmrerun.sinks import FileSink, GrpcServerSink, GrpcSink
 
 if TYPE_CHECKING:
     from shmrerun.producer.member import Session
     from shmrerun.producer.reading import BinaryStream, MemoryRecording
     from shmrerun.producer.stream import Stream
+    from shmrerun.shm.session import Sink
 
 FORCE_SAVE = "_RERUN_TEST_FORCE_SAVE"  # every recording goes to this file, whatever the program asks for
 
@@ -66,78 +64,73 @@ def _files_of(session: Session) -> set[tuple[int, int]]:
 def set_sinks(stream: Stream | None, sinks: tuple[Any, ...]) -> None:
     """See :func:`shmrerun.set_sinks`."""
     for sink in sinks:
-        if not isinstance(sink, FileSink):
+        if not isinstance(sink, (FileSink, GrpcSink, GrpcServerSink)):
             raise RuntimeError(  # noqa: TRY004 - Rerun's type
-                f"{type(sink).__name__} is not a valid LogSink, must be one of: FileSink"
+                f"{type(sink).__name__} is not a valid LogSink, must be one of: FileSink, GrpcSink, GrpcServerSink"
             )
     if len(set(sinks)) != len(sinks):
         raise ValueError(f"Duplicate sinks detected: {list(sinks)}")
-    paths = [os.path.realpath(sink.path) for sink in sinks]
+    paths = [os.path.realpath(sink.path) for sink in sinks if isinstance(sink, FileSink)]
     if len(set(paths)) != len(paths):
         raise ValueError(f"Duplicate sinks detected: {list(sinks)}")
     if len(sinks) > SESSION_OWN_SINKS - 1:
-        raise SinkError(f"a recording goes to {SESSION_OWN_SINKS - 1} files at most, got {len(sinks)}")
+        raise SinkError(f"a recording goes to {SESSION_OWN_SINKS - 1} sinks at most, got {len(sinks)}")
     if sinks:
-        save(stream, sinks[0].path, write_footer=sinks[0].write_footer, copies=sinks[1:])
+        replace(stream, "set_sinks", [wanted_of(sink) for sink in sorted(sinks, key=lambda sink: not isinstance(sink, FileSink))])
     else:
         disconnect(stream)
 
 
-def _open_begun(path: str, session: Session) -> tuple[int, int]:
-    """Open a file that this very recording began, by processes of the named tree that have ended; -1: it is another one, or none."""
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
-        head = os.pread(fd, 4096, 0)
-    except OSError:
-        return -1, 0
-    if head.startswith(b"RRF2") and all(text.encode() in head for text in (session.recording_id, session.application_id)):
-        return fd, SINK_CONTINUE
-    os.close(fd)
-    return -1, 0
+def wanted_of(sink: Any) -> Wanted:
+    """What a sink's value asks for. RuntimeError, TypeError: its URL or its limit makes no sense."""
+    if isinstance(sink, FileSink):
+        return WantedFile(sink)
+    return WantedViewer(sink) if isinstance(sink, GrpcSink) else WantedServer(sink)
 
 
-def save(stream: Stream | None, path: Any, *, write_footer: bool, copies: tuple[FileSink, ...] = ()) -> None:
-    """Make a file the stream's sink, with copies of it. A no-op while multiprocessing runs a module's top level again in a child."""
+def save(stream: Stream | None, path: Any, *, write_footer: bool) -> None:
+    """Make a file the stream's sink. A no-op while multiprocessing runs a module's top level again in a child."""
+    replace(stream, "save", [WantedFile(FileSink(path, write_footer=write_footer))])
+
+
+def replace(stream: Stream | None, call: str, wanted: list[Wanted]) -> list[Sink]:
+    """Put sinks in place of the present ones, the log's first. Returns their entries; none if nothing was to do."""
     if is_inheriting():
-        return
+        return []
     session = stream.live() if stream is not None and stream.enabled() else None
     if stream is None or session is None:
-        _ignored("save")
-        return
-    full = os.path.abspath(str(path))
+        _ignored(call)
+        return []
     forced = os.environ.get(FORCE_SAVE)
-    if forced and full != os.path.abspath(forced):
-        return
+    if forced:
+        wanted = [one for one in wanted if one.kind == SINK_FILE and one.label == os.path.abspath(forced)]
+        if not wanted:
+            return []
     with session.tree.meeting(wanted=TREE_VARIABLE in os.environ):
-        _save(stream, session, full, write_footer=write_footer, copies=copies)
+        return _replace(stream, session, wanted)
 
 
-def _save(stream: Stream, session: Session, full: str, *, write_footer: bool, copies: tuple[FileSink, ...]) -> None:
+def _replace(stream: Stream, session: Session, wanted: list[Wanted]) -> list[Sink]:
     active = session.active_sink()
-    same = active is not None and active.kind == SINK_FILE and os.path.realpath(active.path) == os.path.realpath(full)
     met = TREE_VARIABLE in os.environ  # processes of a named tree begin a file together, whoever comes first
-    if same and active is not None and (not session.may_set_sink() or (met and active.owner != session.tree.ref)):
-        return
+    if active is not None and wanted[0].is_same(active) and (not session.may_set_sink() or (met and active.owner != session.tree.ref)):
+        return []
     session = _settle(stream, session)
-    opened: list[tuple[str, int, int]] = []
     try:
-        # All of them before the sink changes, the log last: its file may be the present one, which is replaced now.
-        for sink in (*copies, FileSink(full, write_footer=write_footer)):
-            name = os.path.abspath(sink.path)
-            fd, flags = _open_begun(name, session) if met and active is None else (-1, 0)
-            if fd < 0:
-                fd, flags = open_file(name, lambda: _files_of(session))
-            opened.insert(0, (name, fd, flags | (0 if sink.write_footer else SINK_NO_FOOTER)))
-        _, fd, flags = opened[0]
-        found = os.fstat(fd)
-        for number, (name, descriptor, wanted) in enumerate(opened):
-            session.set_sink(SINK_FILE, wanted | (SINK_COPY if number else 0), name, descriptor)
+        for one in reversed(wanted):  # all are opened before the sink changes, the log last: its file may be the present one
+            one.open(session, begun=met and active is None, own=lambda: _files_of(session))
+        found = []
+        for number, one in enumerate(wanted):
+            flags = one.flags | (SINK_BESIDE if number else 0)
+            found.append(session.set_sink(one.kind, flags, one.text, one.fd))
+        stream.sink_path = wanted[0].identity()
     finally:
-        for _, descriptor, _ in opened:
-            os.close(descriptor)
-    flags &= SINK_ODD_FILE
-    stream.sink_path = (full, found.st_dev, found.st_ino) if not flags else None
+        for one in wanted:
+            one.close()
     _owns(session)
+    for one, sink in zip(wanted, found, strict=True):
+        one.settle(session, sink)
+    return found
 
 
 def _owns(session: Session) -> None:
@@ -187,8 +180,29 @@ def finish_files(stream: Stream) -> None:
             this_process().disown(session)
         else:
             session.flush(timeout=30)
-    except (FlushTimeoutError, RowsLostError) as error:
+    except (FlushTimeoutError, RowsLostError, UndeliveredError) as error:
         say(str(error))
+
+
+def connect_grpc(stream: Stream | None, url: str | None, flush_timeout_sec: float | None) -> None:
+    """See :func:`shmrerun.connect_grpc`."""
+    replace(stream, "connect_grpc", [WantedViewer(GrpcSink(url, flush_timeout_sec=flush_timeout_sec))])
+
+
+def serve_grpc(stream: Stream | None, sink: GrpcServerSink) -> str:
+    """See :func:`shmrerun.serve_grpc`."""
+    wanted = WantedServer(sink)
+    if not replace(stream, "serve_grpc", [wanted]) and wanted.port == 0:
+        return "[rerun is disabled]"
+    return wanted.url
+
+
+def stdout(stream: Stream | None) -> None:
+    """See :func:`shmrerun.stdout`."""
+    if not is_inheriting() and os.isatty(1):
+        disconnect(stream)
+        return
+    replace(stream, "stdout", [WantedStdout()])
 
 
 def _pieces(stream: Stream | None, missing: str) -> Session:

@@ -1,4 +1,4 @@
-"""Starting the aggregator: a fresh interpreter of the caller's kind, in which nothing of the caller's can shadow a module."""
+"""Starting a tree's own processes: a fresh interpreter of the caller's kind, in which nothing of the caller's can shadow a module."""
 
 from __future__ import annotations
 
@@ -9,26 +9,31 @@ from shmrerun import _core
 from shmrerun.errors import AggregatorError, say_once
 from shmrerun.shm import places
 
-# The aggregator is this very package, whatever else its interpreter has installed; nothing of the caller's path comes first.
+_MODULES = {"aggregator": "shmrerun.aggregator.process", "live": "shmrerun.live.worker"}  # role: the module whose main() it runs
+
+# It runs this very package, whatever else its interpreter has installed; nothing of the caller's path comes first.
 _STUB = (
     "import sys,types;sys.path+=sys.argv[5:];package=types.ModuleType('shmrerun');package.__path__=[sys.argv[4]];"
-    "sys.modules['shmrerun']=package;from shmrerun.aggregator.process import main;main()"
+    "sys.modules['shmrerun']=package;from {module} import main;main()"
 )
-_DROPPED = ("PYTHON", "RERUN", "SHMRERUN", "_RERUN")  # variables of the caller's that the aggregator does not get
+_DROPPED = ("PYTHON", "RERUN", "SHMRERUN", "_RERUN")  # variables of the caller's that it does not get
 
 
-def launch_aggregator(token: str, directory: str) -> int:
-    """Start an aggregator for a tree; returns its pid where that can be known, else 0. AggregatorError: it cannot be started."""
+def launch(role: str, token: str, directory: str) -> int:
+    """Start a tree's ``aggregator``, or its ``live`` worker; returns its pid where that can be known, else 0.
+
+    AggregatorError: it cannot be started.
+    """
     python = os.environ.get("SHMRERUN_PYTHON") or _python()
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    argv = [python, "-I", "-X", "utf8", "-c", _STUB, "shmrerun", "aggregator", token, here, *_library_paths()]
+    argv = [python, "-I", "-X", "utf8", "-c", _STUB.format(module=_MODULES[role]), "shmrerun", role, token, here, *_library_paths()]
     keep = [f"{k}={v}" for k, v in os.environ.items() if not k.startswith(_DROPPED) or k == "PYTHONHOME"]
     keep.append(f"{places.RUNTIME_VARIABLE}={os.path.dirname(directory)}")
     try:
         return _core.launch([os.fsencode(a) for a in argv], [os.fsencode(e) for e in keep], os.fsencode(f"{directory}/faults"))
     except OSError as error:
         raise AggregatorError(
-            f"cannot start the aggregator: {error.strerror}. Set SHMRERUN_PYTHON to a Python that has shmrerun (tried {python})"
+            f"cannot start the {role} process: {error.strerror}. Set SHMRERUN_PYTHON to a Python that has shmrerun (tried {python})"
         ) from error
 
 
@@ -43,17 +48,17 @@ def _python() -> str:
 
 
 def _library_paths() -> list[str]:
-    """Where the aggregator's dependencies lie, for when they are not in its interpreter's own site-packages."""
+    """Where the dependencies lie, for when they are not in its interpreter's own site-packages."""
     from importlib.util import find_spec
 
     paths: list[str] = []
-    for name in ("posix_ipc", "numpy", "pyarrow", "google.protobuf", "xxhash"):
+    for name in ("posix_ipc", "numpy", "pyarrow", "google.protobuf", "xxhash", "grpc", "h11"):
         try:
             spec = find_spec(name)
         except (ImportError, ValueError):
             spec = None
         if spec is None or not spec.origin:
-            say_once(f"missing {name}", f"the package {name} is not installed; the aggregator cannot work without it")
+            say_once(f"missing {name}", f"the package {name} is not installed; shmrerun cannot work without it")
             continue
         up = os.path.dirname(spec.origin)
         for _ in range(name.count(".") + (1 if spec.submodule_search_locations else 0)):

@@ -91,7 +91,7 @@ class LogReader:
         self._log = log
         self._fd = os.open(log.path, os.O_RDONLY | os.O_CLOEXEC)
         self.position = Position(number, offset)
-        self._behind = offset  # of what was read last, holes included
+        self.read_until = offset  # behind what :meth:`messages` gave last, and the holes there
 
     @property
     def offset(self) -> int:
@@ -113,7 +113,7 @@ class LogReader:
             found += FRAME.pack(message.kind, len(message.payload))
             found += message.payload
             end = message.end
-        return bytes(found), max(end, self._behind)
+        return bytes(found), max(end, self.read_until)
 
     def messages(self, most_bytes: int = READ_BYTES) -> Iterator[Message]:
         """Whole messages from the position on, of that many bytes together, or one that is larger. The position stays.
@@ -123,7 +123,7 @@ class LogReader:
         offset, end = max(self.offset, STREAM_HEADER_BYTES), self._log.size
         stop, first = offset + most_bytes, True
         block, base = memoryview(b""), offset
-        self._behind = offset
+        self.read_until = offset
         while offset + MESSAGE_HEADER_BYTES <= end and offset < stop:
             if offset - base + MESSAGE_HEADER_BYTES > len(block):
                 block, base = self._block(offset, max(MESSAGE_HEADER_BYTES, min(end, stop) - offset)), offset
@@ -134,7 +134,7 @@ class LogReader:
             if kind == HOLE:
                 offset += whole
                 stop += whole
-                self._behind = offset
+                self.read_until = offset
                 continue
             if not first and offset + whole > stop:
                 return
@@ -143,10 +143,23 @@ class LogReader:
             at = offset - base
             is_there = self._is_there(kind, size, offset)
             offset += whole
-            self._behind = offset
+            self.read_until = offset
             if is_there:
                 first = False
                 yield Message(kind, block[at + MESSAGE_HEADER_BYTES : at + whole], offset)
+
+    def at(self, offset: int) -> Message | None:
+        """The message at an offset; None: it was given back. OSError: there is none."""
+        head = os.pread(self._fd, MESSAGE_HEADER_BYTES, offset)
+        if len(head) < MESSAGE_HEADER_BYTES:
+            raise self._odd(offset)
+        kind, size = FRAME.unpack(head)
+        if kind == HOLE:
+            return None
+        if size > self._log.size - offset - MESSAGE_HEADER_BYTES:
+            raise self._odd(offset)
+        payload = self._block(offset + MESSAGE_HEADER_BYTES, size)
+        return Message(kind, payload, offset + MESSAGE_HEADER_BYTES + size) if self._is_there(kind, size, offset) else None
 
     def _block(self, offset: int, size: int) -> memoryview:
         block = os.pread(self._fd, size, offset)

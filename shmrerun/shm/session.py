@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 from hashlib import blake2b
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shmrerun.shm import segments
 from shmrerun.shm.words import (
     SESSION_MAGIC,
     SESSION_SINKS,
     SINK_ACTIVE,
-    SINK_COPY,
-    SINK_FILE,
+    SINK_BESIDE,
+    SINK_CUSTOM,
     SINK_GONE,
+    SINK_GRPC,
     SINK_ODD_FILE,
     SINK_PIECES,
+    SINK_READER,
+    SINK_SERVER,
     SINK_SPOOL,
     WISH_CLOSE,
     WISH_COMPLETE,
@@ -62,6 +66,10 @@ class Sink(NamedTuple):
     size: int
     log: int
     error: int
+    until: int
+    done: int
+    value: int
+    dropped: int
     caller_pid: int
     caller_fd: int
     path: str
@@ -99,12 +107,33 @@ class Sink(NamedTuple):
     @property
     def is_follower(self) -> bool:
         """Whether it reads the log instead of being one."""
-        return bool(self.flags & (SINK_COPY | SINK_ODD_FILE))
+        return self.is_served or bool(self.flags & (SINK_BESIDE | SINK_ODD_FILE))
+
+    @property
+    def is_served(self) -> bool:
+        """Whether another process than the aggregator brings it what the log has: the live worker, or for a reader its owner."""
+        return self.kind in (SINK_GRPC, SINK_SERVER, SINK_CUSTOM, SINK_READER)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the live worker serves it."""
+        return self.is_served and self.kind != SINK_READER
 
     @property
     def is_users(self) -> bool:
-        """Whether a user set it as the place where rows go: a file, a FIFO, pieces to read back; no copy, no mere buffer."""
-        return not self.flags & SINK_COPY and (self.kind == SINK_FILE or bool(self.flags & SINK_PIECES))
+        """Whether a user set it as the place where rows go: a file, a viewer, pieces to read back; nothing beside it, no mere buffer."""
+        return not self.flags & SINK_BESIDE and not self.is_buffer
+
+    @property
+    def label(self) -> str:
+        """What messages call it: the path of a file, the URL of a viewer."""
+        return self.path.partition("\n")[0] if self.is_served else self.path
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What its caller asked for, of what others serve."""
+        found: dict[str, Any] = json.loads(self.path.partition("\n")[2] or "{}")
+        return found
 
     @property
     def is_buffer(self) -> bool:

@@ -218,11 +218,10 @@ def remove_tree_files(token: str, directory: str) -> None:
     runtime = os.path.dirname(directory)
     _remove_keys(runtime, token)
     spilled = places.noted_spill(runtime, token)
-    for name in ("bell", "faults", "spill", "lock"):
-        try:
-            os.unlink(f"{directory}/{name}")
-        except OSError:
-            continue
+    with contextlib.suppress(OSError):
+        for name in sorted(os.listdir(directory), key=lambda name: name == "lock"):  # the lock last: who holds it is making or removing
+            with contextlib.suppress(OSError):
+                os.unlink(f"{directory}/{name}")
     with contextlib.suppress(OSError):
         os.rmdir(directory)
     for place in (spilled, runtime):

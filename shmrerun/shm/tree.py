@@ -1,8 +1,8 @@
 """A tree: a program and all processes it started, with one aggregator. Runtime directory, liveness, starting the aggregator.
 
 The directory of a tree, ``<runtime>/<token>/``, holds ``lock`` (byte 0: the aggregator; byte 1: held while the tree is made or
-removed; byte 2: ``shmrerun recover``; byte 3: see ``meeting``; byte 16 + i: process slot i), ``bell`` (a FIFO) and, once something
-spilled, ``spill`` (a link to where; see ``places``).
+removed; byte 2: ``shmrerun recover``; byte 3: see ``meeting``; byte 4: the live worker; byte 16 + i: process slot i), ``bell`` (a FIFO;
+``live`` is the worker's) and, once something spilled, ``spill`` (a link to where; see ``places``).
 
 Nobody is dead by one key: the byte lock must be free *and* pid and start time must say so; zombies count as gone. Nobody waits for
 another process without a bound: joining takes no lock at all, making and removing a tree give up after ``BIRTH_SECONDS``.
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from shmrerun import _core
 from shmrerun.errors import AggregatorError, SegmentError, say_once
 from shmrerun.shm import places, segments
-from shmrerun.shm.launch import launch_aggregator
+from shmrerun.shm.launch import launch
 from shmrerun.shm.locks import lock_byte, lock_holder, unlock_byte
 from shmrerun.shm.words import (
     STATE_ENDED,
@@ -400,7 +400,7 @@ class Tree:
         words.starter_time = now
         if words.swap(TreeView.starter, starter, self.ref):
             try:
-                self._launched = launch_aggregator(self.token, self.directory)
+                self._launched = launch("aggregator", self.token, self.directory)
             except BaseException:
                 words.starter = 0
                 raise

@@ -32,9 +32,11 @@ WISH_VERB_MASK, WISH_PROCESS_SHIFT, WISH_TURN_SHIFT = (_L[f"WISH_{name}"] for na
 SINK_NONE, SINK_ACTIVE, SINK_FAILED, SINK_CLOSED, SINK_GONE = (
     _L[f"SINK_{name}"] for name in ("NONE", "ACTIVE", "FAILED", "CLOSED", "GONE")
 )
-SINK_SPOOL, SINK_FILE = _L["SINK_SPOOL"], _L["SINK_FILE"]
-SINK_NO_FOOTER, SINK_CONTINUE, SINK_PIECES, SINK_ODD_FILE, SINK_COPY = (
-    _L[f"SINK_{name}"] for name in ("NO_FOOTER", "CONTINUE", "PIECES", "ODD_FILE", "COPY")
+SINK_SPOOL, SINK_FILE, SINK_GRPC, SINK_SERVER, SINK_CUSTOM, SINK_READER = (
+    _L[f"SINK_{name}"] for name in ("SPOOL", "FILE", "GRPC", "SERVER", "CUSTOM", "READER")
+)
+SINK_NO_FOOTER, SINK_CONTINUE, SINK_PIECES, SINK_ODD_FILE, SINK_BESIDE, SINK_STDOUT = (
+    _L[f"SINK_{name}"] for name in ("NO_FOOTER", "CONTINUE", "PIECES", "ODD_FILE", "BESIDE", "STDOUT")
 )
 LANE_OPEN, LANE_SUCCEEDED, LANE_LAST = (_L[f"LANE_{name}"] for name in ("OPEN", "SUCCEEDED", "LAST"))
 ROW_STATIC, ROW_TICK, ROW_COLUMNS, RECORD_ROW = _L["ROW_STATIC"], _L["ROW_TICK"], _L["ROW_COLUMNS"], _L["RECORD_ROW"]
@@ -187,6 +189,7 @@ class SinkView(View):
     struct = "sink"
     wish, state, owner, number, device, inode = Word(), Word(), Word(), Word(), Word(), Word()
     scan_from, size, log, error = Word(), Word(), Word(), Word()
+    until, done, value, dropped = Word(), Word(), Word(), Word()
     kind, flags, caller_pid, caller_fd, path_size = HalfWord(), HalfWord(), HalfWord(), HalfWord(), HalfWord()
 
     @property
@@ -311,5 +314,5 @@ _SESSIONS = Fields(SessionSlotView, "serial", "id_hash")
 _MEMBERS = Fields(MemberView, "owner", "newest", "intent", "left", "written", "oldest")
 _SINK_WORDS = Fields(
     SinkView, "wish", "state", "kind", "flags", "owner", "number", "device", "inode", "scan_from", "size", "log", "error",
-    "caller_pid", "caller_fd",
+    "until", "done", "value", "dropped", "caller_pid", "caller_fd",
 )  # fmt: skip
