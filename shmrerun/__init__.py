@@ -89,9 +89,12 @@ _LAZY = {  # name: the module that has it, imported when the name is first used
         "scopes": "recording_stream_generator_ctx thread_local_stream",
         "producer.batcher_config": "ChunkBatcherConfig",
         "producer.reading": "BinaryStream MemoryRecording",
-        "producer.absent": "connect_grpc serve_grpc spawn stdout",
+        "producer.absent": "connect_grpc serve_grpc stdout",
+        "producer.viewer": "spawn",
+        "producer.web": "serve_web serve_web_viewer start_web_viewer_server",
         "integrations.alias": "install_as_rerun",
         "integrations.logging_handler": "LoggingHandler",
+        "integrations.notebook": "legacy_notebook_show",
         "integrations.script": "script_add_args script_setup script_teardown",
     }.items()
     for name in names.split()

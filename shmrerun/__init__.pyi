@@ -369,6 +369,9 @@ from shmrerun.integrations.alias import (
 from shmrerun.integrations.logging_handler import (
     LoggingHandler as LoggingHandler,
 )
+from shmrerun.integrations.notebook import (
+    legacy_notebook_show as legacy_notebook_show,
+)
 from shmrerun.integrations.script import (
     script_add_args as script_add_args,
 )
@@ -439,9 +442,6 @@ from shmrerun.producer.absent import (
     serve_grpc as serve_grpc,
 )
 from shmrerun.producer.absent import (
-    spawn as spawn,
-)
-from shmrerun.producer.absent import (
     stdout as stdout,
 )
 from shmrerun.producer.batcher_config import (
@@ -452,6 +452,18 @@ from shmrerun.producer.reading import (
 )
 from shmrerun.producer.reading import (
     MemoryRecording as MemoryRecording,
+)
+from shmrerun.producer.viewer import (
+    spawn as spawn,
+)
+from shmrerun.producer.web import (
+    serve_web as serve_web,
+)
+from shmrerun.producer.web import (
+    serve_web_viewer as serve_web_viewer,
+)
+from shmrerun.producer.web import (
+    start_web_viewer_server as start_web_viewer_server,
 )
 from shmrerun.recording_stream import (
     RecordingStream as RecordingStream,
@@ -696,6 +708,7 @@ __all__ = [
     "init",
     "install_as_rerun",
     "is_enabled",
+    "legacy_notebook_show",
     "log",
     "memory_recording",
     "new_entity_path",
@@ -711,6 +724,8 @@ __all__ = [
     "send_recording_name",
     "send_recording_start_time_nanos",
     "serve_grpc",
+    "serve_web",
+    "serve_web_viewer",
     "set_global_data_recording",
     "set_log_tick_enabled",
     "set_log_time_enabled",
@@ -723,6 +738,7 @@ __all__ = [
     "set_time_sequence",
     "shutdown_at_exit",
     "spawn",
+    "start_web_viewer_server",
     "stdout",
     "strict_mode",
     "thread_local_stream",

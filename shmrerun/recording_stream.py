@@ -129,6 +129,12 @@ class RecordingStream:
             f"RecordingStream(kind=recording, application_id={self._stream.application_id!r}, recording_id={self._stream.recording_id!r})"
         )
 
+    def _repr_html_(self) -> str:
+        """What notebooks show of it: ids, counters over all processes, sinks. Flushes nothing; about 0.1 ms."""
+        from shmrerun.producer.summary import html_table
+
+        return html_table(self._stream)
+
     # ---- the context
 
     def __enter__(self) -> RecordingStream:
@@ -305,10 +311,39 @@ class RecordingStream:
         detach_process: bool = True,
         default_blueprint: Any = None,
     ) -> None:
-        """Start a viewer. SinkError: not in this version."""
-        from shmrerun.producer.absent import spawn
+        """Start a viewer on this machine and send the recording to it; see :func:`shmrerun.spawn`."""
+        from shmrerun.producer.viewer import spawn
 
-        spawn()
+        spawn(
+            port=port,
+            connect=connect,
+            memory_limit=memory_limit,
+            hide_welcome_screen=hide_welcome_screen,
+            detach_process=detach_process,
+            default_blueprint=default_blueprint,
+            recording=self,
+        )
+
+    def serve_web(
+        self,
+        *,
+        open_browser: bool = True,
+        web_port: int | None = None,
+        grpc_port: int | None = None,
+        default_blueprint: Any = None,
+        server_memory_limit: str = "25%",
+    ) -> None:
+        """Serve the recording, and a viewer as a page that shows it; see :func:`shmrerun.serve_web`."""
+        from shmrerun.producer.web import serve_web
+
+        serve_web(
+            open_browser=open_browser,
+            web_port=web_port,
+            grpc_port=grpc_port,
+            default_blueprint=default_blueprint,
+            recording=self,
+            server_memory_limit=server_memory_limit,
+        )
 
     def memory_recording(self) -> MemoryRecording:
         """Keep rows for :meth:`MemoryRecording.drain_as_bytes`."""
@@ -416,7 +451,7 @@ def init(
     recording_id
         As for :class:`RecordingStream`; the default is the same in all processes of a program.
     spawn
-        Start a viewer and connect to it.
+        Start a viewer and connect to it, as :func:`shmrerun.spawn` does: in a program, not in each of its workers.
     init_logging
         False: only set the strict mode and drop the recording before.
     default_enabled, send_properties
@@ -432,6 +467,8 @@ def init(
         An empty application id; one that is not a str.
     SegmentError
         No room in shared memory nor in a temporary directory.
+    SinkError
+        With ``spawn``: there is no viewer, or no display for it.
 
     Notes
     -----
@@ -460,9 +497,9 @@ def init(
     if application_id.startswith("rerun_example_") and not (joined and recording._stream.stamp == 0):
         _seed()
     if spawn:
-        from shmrerun.producer.absent import spawn as start_viewer
+        from shmrerun.producer.viewer import spawn as start_viewer
 
-        start_viewer()
+        start_viewer(default_blueprint=default_blueprint)
 
 
 def _seed() -> None:

@@ -19,23 +19,6 @@ def _absent(call: str) -> None:
     raise SinkError(f"{call}() needs a viewer or a server; this version of shmrerun writes files. Call save(path), then: rerun path")
 
 
-def spawn(
-    *,
-    port: int = 9876,
-    connect: bool = True,
-    memory_limit: str = "75%",
-    server_memory_limit: str = "1GiB",
-    hide_welcome_screen: bool = False,
-    detach_process: bool = True,
-    executable_name: str = "rerun",
-    executable_path: str | None = None,
-    default_blueprint: Any = None,
-    recording: Any = None,
-) -> None:
-    """Start a viewer. SinkError: not in this version."""
-    _absent("spawn")
-
-
 def connect_grpc(
     url: str | None = None, *, flush_timeout_sec: float | None = 2.0, default_blueprint: Any = None, recording: Any = None
 ) -> None:
