@@ -8,7 +8,7 @@ session of its own: no Ctrl-C of the terminal reaches it) or ``same``.
 Nobody waits for PROGRAM but this process, so it leaves no zombie and the user's ``os.wait()`` never sees it. It is ended
 
 * when the lifeline ends, which is when the last process of the starting program is gone, killed or not;
-* at the byte ``e`` on the lifeline. At ``l`` it is left alone, and this process ends.
+* at the byte ``e`` on the lifeline, or a SIGTERM to this process. At ``l`` it is left alone, and this process ends.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ def main(arguments: list[str]) -> None:
         os.set_inheritable(descriptor, False)
     bell, ring = os.pipe()
     os.set_blocking(ring, False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)  # only so that the pipe is written
+    for number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)  # only so that its number is written to the pipe
     signal.set_wakeup_fd(ring, warn_on_full_buffer=False)
     pid = _start(command, output, own_group=own_group)
     os.write(report, b"%d\n" % pid)
@@ -91,17 +92,16 @@ def main(arguments: list[str]) -> None:
     os.chdir("/")
     while True:
         ready, _, _ = select.select([lifeline, bell], [], [])
+        asked = signal.SIGTERM in os.read(bell, 4096) if bell in ready else False
         done, status = os.waitpid(pid, os.WNOHANG)
-        if not done and lifeline in ready:
-            if os.read(lifeline, 1) == b"l":
+        if not done and (lifeline in ready or asked):
+            if lifeline in ready and os.read(lifeline, 1) == b"l":
                 os._exit(0)
             done, status = pid, _end(pid)
         if done:
             with contextlib.suppress(OSError):  # nobody listens any more
                 os.write(report, b"%d\n" % os.waitstatus_to_exitcode(status))
             os._exit(0)
-        if bell in ready:
-            os.read(bell, 4096)
 
 
 if __name__ == "__main__":

@@ -185,3 +185,34 @@ def test_ctrl_c_leaves_the_page(tmp_path, port):
         with contextlib.suppress(ProcessLookupError):
             os.kill(program.pid, signal.SIGKILL)
         program.wait(check=False)
+
+
+def test_script_options(tmp_path):
+    """Each option of `script_add_args` sends the recording where it says; without one a viewer is started, `--headless` starts none."""
+    result = run(
+        """
+        import argparse
+        import shmrerun as rr
+        calls = []
+        for name in ("stdout", "connect_grpc", "serve_grpc", "serve_web_viewer"):
+            setattr(rr, name, lambda *given, _name=name, **options: calls.append((_name, *given)) or "url")
+        rr.RecordingStream.spawn = lambda self, **options: calls.append(("spawn", options["default_blueprint"]))
+        parser = argparse.ArgumentParser()
+        rr.script_add_args(parser)
+        for line in ("--stdout --save x", "--serve", "--connect", "--url u --save x", "--save x.rrd", "--headless", ""):
+            rr.script_setup(parser.parse_args(line.split()), "app", default_blueprint="it")
+            print(line, calls)
+            calls.clear()
+        """,
+        tmp_path,
+    )
+    assert result.stdout.splitlines() == [
+        "--stdout --save x [('stdout', 'it')]",
+        "--serve [('serve_grpc',), ('serve_web_viewer',)]",
+        "--connect [('connect_grpc', None)]",
+        "--url u --save x [('connect_grpc', 'u')]",
+        "--save x.rrd []",
+        "--headless []",
+        " [('spawn', 'it')]",
+    ]
+    assert os.path.exists(tmp_path / "x.rrd")
