@@ -177,13 +177,15 @@ def run(arguments: argparse.Namespace) -> int:
             bar.show(len(outcomes))
         pool.close()
         pool.join()
+    missing: int | None = 0
     if not live:
         rr.disconnect()
-    elif not _arrived():
+    elif (missing := _arrived()) is None:
         return 1
     seconds = time.monotonic() - began
     report = _report(None if live else arguments.out, outcomes, calls) | {"workers": workers, "seconds": seconds}
     report["start_method"] = context.get_start_method()
+    report["rows"]["lost"] += missing
     if arguments.json:
         print(json.dumps(report), flush=True)
     else:
@@ -203,16 +205,20 @@ def _send(arguments: argparse.Namespace) -> None:
         rr.save(arguments.out)
 
 
-def _arrived() -> bool:
-    """Wait until the viewer or the server has all rows; says so if it has not."""
+def _arrived() -> int | None:
+    """Wait until the viewer or the server has all rows; rows that were dropped or lost, None if they have not all arrived in time."""
+    from shmrerun.producer.summary import counters
+
     recording = rr.get_data_recording()
     assert recording is not None
     try:
         recording.flush(timeout_sec=_FLUSH_SECONDS)
     except RuntimeError as error:
         print(f"shmrerun: {error}", file=sys.stderr)
-        return False
-    return True
+        return None
+    session = recording._stream.live()
+    found = counters(session.words) if session is not None else None
+    return found.dropped + found.lost if found else None
 
 
 def _serve_on() -> None:
@@ -242,7 +248,7 @@ def _report(path: str | None, outcomes: Iterable[Outcome], parent_calls: int) ->
         cost += outcome.cost_nanos
     cost.sort()
     calls = sum(process["rows"] for process in processes.values())
-    rows, chunks = count_rows(path) if path else (calls, None)  # what a viewer shows cannot be counted: the flush said that it has all
+    rows, chunks = count_rows(path) if path else (calls, None)  # what a viewer shows cannot be counted
     return {
         "processes": sorted(processes.values(), key=lambda process: (len(process["name"]), process["name"])),
         "rows": {"logged": calls, "in_file": rows if path else None, "lost": calls - rows},
@@ -275,7 +281,7 @@ def _lines(report: dict[str, Any]) -> list[str]:
 
     rows, cost = report["rows"], report["cost_of_a_call"]
     lines = [f"{process['name']:<12}{process['pid']:>9}{process['rows']:>9,} rows" for process in report["processes"]]
-    where = f"{rows['in_file']:,} rows are in the file" if report["path"] else "the viewer or server has all of them"
+    where = f"{rows['in_file']:,} rows are in the file" if report["path"] else "the viewer or server has all others"
     lines += ["", f"rows lost     {rows['lost']:,} ({rows['logged']:,} calls returned, {where})"]
     if cost["n"]:
         lines.append(
