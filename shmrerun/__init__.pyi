@@ -369,6 +369,9 @@ from shmrerun.integrations.alias import (
 from shmrerun.integrations.logging_handler import (
     LoggingHandler as LoggingHandler,
 )
+from shmrerun.integrations.notebook import (
+    legacy_notebook_show as legacy_notebook_show,
+)
 from shmrerun.integrations.script import (
     script_add_args as script_add_args,
 )
@@ -432,26 +435,35 @@ from shmrerun.model.time_columns import (
 from shmrerun.model.time_columns import (
     TimeSequenceColumn as TimeSequenceColumn,
 )
-from shmrerun.producer.absent import (
-    connect_grpc as connect_grpc,
-)
-from shmrerun.producer.absent import (
-    serve_grpc as serve_grpc,
-)
-from shmrerun.producer.absent import (
-    spawn as spawn,
-)
-from shmrerun.producer.absent import (
-    stdout as stdout,
-)
 from shmrerun.producer.batcher_config import (
     ChunkBatcherConfig as ChunkBatcherConfig,
+)
+from shmrerun.producer.live import (
+    connect_grpc as connect_grpc,
+)
+from shmrerun.producer.live import (
+    serve_grpc as serve_grpc,
+)
+from shmrerun.producer.live import (
+    stdout as stdout,
 )
 from shmrerun.producer.reading import (
     BinaryStream as BinaryStream,
 )
 from shmrerun.producer.reading import (
     MemoryRecording as MemoryRecording,
+)
+from shmrerun.producer.viewer import (
+    spawn as spawn,
+)
+from shmrerun.producer.web import (
+    serve_web as serve_web,
+)
+from shmrerun.producer.web import (
+    serve_web_viewer as serve_web_viewer,
+)
+from shmrerun.producer.web import (
+    start_web_viewer_server as start_web_viewer_server,
 )
 from shmrerun.recording_stream import (
     RecordingStream as RecordingStream,
@@ -491,6 +503,12 @@ from shmrerun.scopes import (
 )
 from shmrerun.sinks import (
     FileSink as FileSink,
+)
+from shmrerun.sinks import (
+    GrpcServerSink as GrpcServerSink,
+)
+from shmrerun.sinks import (
+    GrpcSink as GrpcSink,
 )
 
 EXTERNAL_DATA_LOADER_INCOMPATIBLE_EXIT_CODE: int  # deprecated
@@ -623,6 +641,8 @@ __all__ = [
     "GraphNodes",
     "GraphType",
     "GridMap",
+    "GrpcServerSink",
+    "GrpcSink",
     "Image",
     "InstancePoses3D",
     "LineStrips2D",
@@ -696,6 +716,7 @@ __all__ = [
     "init",
     "install_as_rerun",
     "is_enabled",
+    "legacy_notebook_show",
     "log",
     "memory_recording",
     "new_entity_path",
@@ -711,6 +732,8 @@ __all__ = [
     "send_recording_name",
     "send_recording_start_time_nanos",
     "serve_grpc",
+    "serve_web",
+    "serve_web_viewer",
     "set_global_data_recording",
     "set_log_tick_enabled",
     "set_log_time_enabled",
@@ -723,6 +746,7 @@ __all__ = [
     "set_time_sequence",
     "shutdown_at_exit",
     "spawn",
+    "start_web_viewer_server",
     "stdout",
     "strict_mode",
     "thread_local_stream",

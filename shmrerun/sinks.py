@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -106,7 +105,8 @@ class GrpcServerSink(_Value):
         return f"rerun+http://{self.bind_ip}:{self.port}/proxy"
 
     def __repr__(self) -> str:
+        origins = ", ".join(f'"{origin}"' for origin in self.cors_allow_origin)
         return (
             f'GrpcServerSink(bind_ip="{self.bind_ip}", port={self.port}, server_memory_limit="{self.server_memory_limit}", '
-            f"newest_first={str(self.newest_first).lower()}, cors_allow_origin={json.dumps(self.cors_allow_origin)})"
+            f"newest_first={str(self.newest_first).lower()}, cors_allow_origin=[{origins}])"
         )

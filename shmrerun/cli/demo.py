@@ -25,6 +25,7 @@ _SKIPPED = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__p
 _NOT_LOGGED = (b"/__properties", b"/__dropped")  # entities whose rows nobody logged
 _LONG_LINES = 150  # a function of this many lines is worth a message
 _SLOW_SECONDS = 0.2  # so is a file that takes this long
+_FLUSH_SECONDS = 60.0  # for a viewer or server to take all rows
 _KINDS = (
     "Name", "Constant", "Attribute", "Call", "Assign", "Expr", "arg", "If", "FunctionDef", "Return", "Compare", "Tuple",
     "BinOp", "Subscript", "For", "Try", "ClassDef", "Raise", "With", "Lambda",
@@ -150,14 +151,15 @@ class _Bar:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the pipeline and report; status 1 if a row was lost, 2 if the file cannot be written."""
+    """Run the pipeline and report; status 1 if a row was lost, 2 if the file cannot be written, or the viewer not be shown."""
     files = standard_library(arguments.files)
     workers = min(arguments.workers or os.cpu_count() or 1, max(1, len(files)))
     context = multiprocessing.get_context(arguments.start_method)
     began = time.monotonic()
     rr.init("shmrerun_demo")
+    live = arguments.view or arguments.web
     try:
-        rr.save(arguments.out)
+        _send(arguments)
     except RuntimeError as error:
         print(f"shmrerun: {error}", file=sys.stderr)
         return 2
@@ -175,15 +177,58 @@ def run(arguments: argparse.Namespace) -> int:
             bar.show(len(outcomes))
         pool.close()
         pool.join()
-    rr.disconnect()
+    missing: int | None = 0
+    if not live:
+        rr.disconnect()
+    elif (missing := _arrived()) is None:
+        return 1
     seconds = time.monotonic() - began
-    report = _report(arguments.out, outcomes, calls) | {"workers": workers, "seconds": seconds}
+    report = _report(None if live else arguments.out, outcomes, calls) | {"workers": workers, "seconds": seconds}
     report["start_method"] = context.get_start_method()
+    report["rows"]["lost"] += missing
     if arguments.json:
-        print(json.dumps(report))
+        print(json.dumps(report), flush=True)
     else:
-        print("\n".join(_lines(report)))
+        print("\n".join(_lines(report)), flush=True)
+    if arguments.web:
+        _serve_on()
     return 1 if report["rows"]["lost"] else 0
+
+
+def _send(arguments: argparse.Namespace) -> None:
+    """Set the sink that the options ask for. RuntimeError: it cannot be had."""
+    if arguments.view:
+        rr.spawn()
+    elif arguments.web:
+        rr.serve_web()
+    else:
+        rr.save(arguments.out)
+
+
+def _arrived() -> int | None:
+    """Wait until the viewer or the server has all rows; rows that were dropped or lost, None if they have not all arrived in time."""
+    from shmrerun.producer.summary import counters
+
+    recording = rr.get_data_recording()
+    assert recording is not None
+    try:
+        recording.flush(timeout_sec=_FLUSH_SECONDS)
+    except RuntimeError as error:
+        print(f"shmrerun: {error}", file=sys.stderr)
+        return None
+    session = recording._stream.live()
+    found = counters(session.words) if session is not None else None
+    return found.dropped + found.lost if found else None
+
+
+def _serve_on() -> None:
+    """Hold on, so that browsers can look, until Ctrl-C."""
+    print("Served until Ctrl-C.", file=sys.stderr, flush=True)
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        return
 
 
 def _log_legend() -> int:
@@ -194,7 +239,7 @@ def _log_legend() -> int:
     return 2
 
 
-def _report(path: str, outcomes: Iterable[Outcome], parent_calls: int) -> dict[str, Any]:
+def _report(path: str | None, outcomes: Iterable[Outcome], parent_calls: int) -> dict[str, Any]:
     processes: dict[int, dict[str, Any]] = {os.getpid(): {"name": "parent", "pid": os.getpid(), "rows": parent_calls}}
     cost: list[int] = []
     for outcome in outcomes:
@@ -203,13 +248,13 @@ def _report(path: str, outcomes: Iterable[Outcome], parent_calls: int) -> dict[s
         cost += outcome.cost_nanos
     cost.sort()
     calls = sum(process["rows"] for process in processes.values())
-    rows, chunks = count_rows(path)
+    rows, chunks = count_rows(path) if path else (calls, None)  # what a viewer shows cannot be counted
     return {
         "processes": sorted(processes.values(), key=lambda process: (len(process["name"]), process["name"])),
-        "rows": {"logged": calls, "in_file": rows, "lost": calls - rows},
+        "rows": {"logged": calls, "in_file": rows if path else None, "lost": calls - rows},
         "cost_of_a_call": {"n": len(cost), "p50_nanos": _quantile(cost, 0.5), "p99_nanos": _quantile(cost, 0.99)},
         "chunks": chunks,
-        "bytes": os.path.getsize(path),
+        "bytes": os.path.getsize(path) if path else None,
         "path": path,
     }
 
@@ -236,19 +281,16 @@ def _lines(report: dict[str, Any]) -> list[str]:
 
     rows, cost = report["rows"], report["cost_of_a_call"]
     lines = [f"{process['name']:<12}{process['pid']:>9}{process['rows']:>9,} rows" for process in report["processes"]]
-    lines += [
-        "",
-        f"rows lost     {rows['lost']:,} ({rows['logged']:,} calls returned, {rows['in_file']:,} rows are in the file)",
-    ]
+    where = f"{rows['in_file']:,} rows are in the file" if report["path"] else "the viewer or server has all others"
+    lines += ["", f"rows lost     {rows['lost']:,} ({rows['logged']:,} calls returned, {where})"]
     if cost["n"]:
         lines.append(
             f"cost          {cost['p50_nanos'] / 1e3:.1f} us at the median, {cost['p99_nanos'] / 1e3:.1f} us at p99, "
             "for two set_time and one log"
         )
-    lines += [
-        f"file          {report['path']}: {size(report['bytes'])}, {report['chunks']:,} chunks",
-        f"time          {report['seconds']:.1f} s with {report['workers']} workers ({report['start_method']})",
-        "",
-        f"Look at it:   rerun {report['path']}     (the viewer: pip install rerun-sdk)",
-    ]
+    if report["path"]:
+        lines.append(f"file          {report['path']}: {size(report['bytes'])}, {report['chunks']:,} chunks")
+    lines.append(f"time          {report['seconds']:.1f} s with {report['workers']} workers ({report['start_method']})")
+    if report["path"]:
+        lines += ["", f"Look at it:   rerun {report['path']}     (the viewer: pip install rerun-sdk)"]
     return lines

@@ -19,7 +19,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
 
     demo = commands.add_parser("demo", help="log from several processes into one recording, and count what arrived")
-    demo.add_argument("--out", default="demo.rrd", metavar="FILE", help="the recording to write (default: demo.rrd)")
+    demo.add_argument("--out", metavar="FILE", help="the recording to write (default: demo.rrd)")
+    live = demo.add_mutually_exclusive_group()
+    live.add_argument("--view", action="store_true", help="show it in a viewer while it runs, in place of a file")
+    live.add_argument("--web", action="store_true", help="show it in a browser, in place of a file, until Ctrl-C")
     demo.add_argument("--workers", type=_count("workers"), metavar="N", help="processes that log (default: one per processor)")
     demo.add_argument("--files", type=_count("files"), metavar="N", help="read at most N files (default: all there are)")
     demo.add_argument(
@@ -108,6 +111,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     if arguments.command == "wait" and bool(arguments.path) == arguments.all:
         _refuse(parser, "wait", "give either a PATH or --all")
+    if arguments.command == "demo":
+        if arguments.out and (arguments.view or arguments.web):
+            _refuse(parser, "demo", "give either --out, or --view or --web, which show the recording in place of a file")
+        arguments.out = arguments.out or "demo.rrd"
     if arguments.command == "run":
         arguments.words = arguments.words[1:] if arguments.words[:1] == ["--"] else arguments.words
         if not arguments.words:

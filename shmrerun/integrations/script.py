@@ -29,21 +29,22 @@ def script_setup(
     Raises
     ------
     SinkError
-        An option that needs a viewer, a server or standard output: this version writes files.
+        (a RuntimeError) What an option asks for is not there: a viewer, a display, a free port.
     """
     shmrerun.init(application_id, recording_id=recording_id, strict=True, default_enabled=True)
     recording = shmrerun.get_global_data_recording()
     assert recording is not None
-    if args.save:
-        recording.save(args.save, default_blueprint)
-    elif args.stdout:
-        shmrerun.stdout()
+    if args.stdout:
+        shmrerun.stdout(default_blueprint)
     elif args.serve:
-        shmrerun.serve_grpc()
+        address = shmrerun.serve_grpc(default_blueprint=default_blueprint)
+        shmrerun.serve_web_viewer(open_browser=True, connect_to=address)
     elif args.connect or args.url:
-        shmrerun.connect_grpc(args.url)
+        shmrerun.connect_grpc(args.url, default_blueprint=default_blueprint)
+    elif args.save is not None:
+        recording.save(args.save, default_blueprint)
     elif not args.headless:
-        shmrerun.spawn()
+        recording.spawn(default_blueprint=default_blueprint)
     return recording
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 DEFAULT_PORT = 9876
 DEFAULT_URL = f"rerun+http://127.0.0.1:{DEFAULT_PORT}/proxy"
@@ -27,6 +26,8 @@ def parse_url(url: str) -> Endpoint:
 
     RuntimeError: it is not one. TypeError: not a str.
     """
+    from urllib.parse import urlsplit
+
     if not isinstance(url, str):
         raise TypeError(f"argument 'url': '{type(url).__name__}' object is not an instance of 'str'")
     scheme, found, _ = url.partition("://")

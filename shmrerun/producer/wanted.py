@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
-import socket
 import stat
 import time
 from typing import TYPE_CHECKING
@@ -132,6 +130,8 @@ class WantedViewer(Wanted):
     kind = SINK_GRPC
 
     def __init__(self, sink: GrpcSink) -> None:
+        import json
+
         host, port, tls = self._endpoint = parse_url(sink.url)
         timeout = sink.flush_timeout_sec
         if timeout is not None and timeout < 0:
@@ -141,6 +141,8 @@ class WantedViewer(Wanted):
 
     def settle(self, session: Session, sink: Sink) -> None:
         """If somebody listens there, wait until it is known whether it is a viewer."""
+        import socket
+
         try:
             socket.create_connection(self._endpoint[:2], KNOCK_SECONDS).close()
         except OSError:
@@ -154,6 +156,8 @@ class WantedServer(Wanted):
     kind = SINK_SERVER
 
     def __init__(self, sink: GrpcServerSink) -> None:
+        import json
+
         if not isinstance(sink.port, int) or not 0 <= sink.port <= 65535:
             raise ValueError(f"the port must be a number from 0 to 65535, got {sink.port!r}")
         limit = parse_memory(sink.server_memory_limit)
@@ -174,6 +178,8 @@ class WantedServer(Wanted):
 
     def open(self, session: Session, *, begun: bool, own: Callable[[], set[tuple[int, int]]]) -> None:
         """Check that the port is free, unless the sink that is replaced has it."""
+        import socket
+
         if self.port and any(sink.kind == SINK_SERVER and sink.value == self.port for sink in sinks(session.words)):
             return
         try:

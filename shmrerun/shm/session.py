@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -132,6 +131,8 @@ class Sink(NamedTuple):
     @property
     def options(self) -> dict[str, Any]:
         """What its caller asked for, of what others serve."""
+        import json
+
         found: dict[str, Any] = json.loads(self.path.partition("\n")[2] or "{}")
         return found
 

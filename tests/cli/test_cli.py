@@ -185,3 +185,19 @@ def test_version(tmp_path):
     import shmrerun
 
     assert shmrerun.__version__ in run("--version", cwd=tmp_path)
+
+
+@pytest.mark.parametrize(("option", "says"), [("--view", "The viewer needs a display"), ("--web", "Failed to find Rerun Viewer")])
+def test_demo_says_why_it_cannot_show(option, says, tmp_path, monkeypatch):
+    """`demo --view` without a display, and `--web` without rerun's binary, end with status 2 and say why; so does `--out` with either."""
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET", "RERUN_CLI_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    if option == "--web":
+        monkeypatch.setenv("RERUN_CLI_PATH", "/no/such")
+    for arguments, text in (([option], says), ([option, "--out", "x.rrd"], "give either --out")):
+        argv = [sys.executable, "-m", "shmrerun", "demo", "--files", "2", "--workers", "1", *arguments]
+        done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=_SECONDS, check=False)
+        assert done.returncode == 2
+        assert text in done.stderr
+        assert not done.stdout
+    assert not os.listdir(tmp_path)
