@@ -151,6 +151,7 @@ class Relay:
         for end_ in (source, target):
             with contextlib.suppress(OSError):
                 end_.shutdown(socket.SHUT_RDWR)
+        source.close()  # the target is the other direction's to close
 
     def cut(self):
         """Reset all connections; new ones are welcome."""
