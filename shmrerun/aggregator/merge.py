@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from shmrerun.rrd.chunk import Chunk, ChunkSchema
 
-_STATIC, _TICK, _COLUMNS = (_core.LAYOUT[name] for name in ("ROW_STATIC", "ROW_TICK", "ROW_COLUMNS"))
+_STATIC, _TICK, _COLUMNS, _MESSAGE = (_core.LAYOUT[f"ROW_{name}"] for name in ("STATIC", "TICK", "COLUMNS", "MESSAGE"))
 
 
 def parse_times(text: bytes) -> tuple[tuple[str, int], ...]:
@@ -58,12 +58,20 @@ class Group:
         self.is_static = bool(flags & _STATIC)
         self.has_tick = bool(flags & _TICK)
         self.has_columns = bool(flags & _COLUMNS)
+        self.is_message = bool(flags & _MESSAGE)  # rows are messages of the log, ready-made
         self.timelines = parse_times(times)
         self.columns = parse_columns(columns)
         if self.is_static != (not self.timelines):
             raise ValueError("a static shape has timelines, or another has none")
+        if self.is_message and (self.timelines or self.has_columns or [column.arrow for column in self.columns] != ["binary"]):
+            raise ValueError("messages come without times, as bytes of one column")
         self._schema: ChunkSchema | None = None
         self._types: list[pa.DataType] = []
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether each row is written by itself, and shares nothing with other groups."""
+        return self.has_columns or self.is_message
 
     def nodes(self) -> list[tuple[int, int, bool]]:
         """Layout of all columns for the hopper: (kind, argument, whether a column begins here)."""
@@ -143,12 +151,12 @@ class Family:
     @staticmethod
     def key(group: Group) -> tuple[Any, ...]:
         """What the groups of a family have in common."""
-        return group.path, group.timelines, group.has_tick, group.has_columns, tuple(column.arrow for column in group.columns)
+        return group.path, group.timelines, group.has_tick, group.is_alone, tuple(column.arrow for column in group.columns)
 
     def admit(self, number: int, group: Group) -> bool:
         """Take a group in. False: it holds columns of its own making, or one of its components has another descriptor here."""
         mine = {column.component: column for column in group.columns}
-        if self.numbers and (group.has_columns or any(self.columns.get(name, column) != column for name, column in mine.items())):
+        if self.numbers and (group.is_alone or any(self.columns.get(name, column) != column for name, column in mine.items())):
             return False
         self.columns |= mine
         self.numbers.append(number)

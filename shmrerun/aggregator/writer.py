@@ -102,9 +102,10 @@ class Writer:
         elif now < self.retry and not asked:
             return False
         due = [group for group, _, _ in pending] if everything else self._batcher.due(pending, now)
+        messages = [group for group, _, _ in pending if self._groups[group - 1].is_message]  # due at once, and before what waits
         waiting = {group: (rows, size) for group, rows, size in pending}
         clean = True
-        for group in [*due, *pressed]:
+        for group in [*messages, *due, *pressed]:
             groups = self._together(group, waiting)
             if groups and not self._write(groups):
                 self.retry, clean = now + RETRY_NANOS, False
@@ -156,6 +157,8 @@ class Writer:
     def _append(self, taken: list[Taken]) -> int:
         log = self._feed.log
         assert log is not None
+        if taken[0].group.is_message:
+            return log.append_messages(taken[0].columns[0][1][-1])
         if len(taken) > 1:
             chunk = self._families[taken[0].number - 1].chunk(taken)
         else:
@@ -193,7 +196,7 @@ class Writer:
     def _take(self, number: int) -> Taken | None:
         """The next rows of a group that make one chunk."""
         group = self._groups[number - 1]
-        most = 1 if group.has_columns or self._failures.get(number, 0) > ENCODE_TRIES else max(1, self._batcher.num_rows)
+        most = 1 if group.is_alone or self._failures.get(number, 0) > ENCODE_TRIES else max(1, self._batcher.num_rows)
         while True:
             token, rows, lost, ids, times, ticks, columns = self._hopper.take(number, self._unsorted_rows, most, self._most_bytes)
             if lost:

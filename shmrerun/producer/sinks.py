@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from shmrerun.errors import FlushTimeoutError, RowsLostError, ShmrerunError, SinkError, say, say_once
 from shmrerun.producer.exit import hook_exit
 from shmrerun.producer.files import open_file
+from shmrerun.producer.messages import default_messages, send_messages
 from shmrerun.producer.process import TREE_VARIABLE, is_inheriting, this_process
 from shmrerun.shm.session import open_session, sinks
 from shmrerun.shm.words import (
@@ -63,7 +64,7 @@ def _files_of(session: Session) -> set[tuple[int, int]]:
     return found
 
 
-def set_sinks(stream: Stream | None, sinks: tuple[Any, ...]) -> None:
+def set_sinks(stream: Stream | None, sinks: tuple[Any, ...], blueprint: Any = None) -> None:
     """See :func:`shmrerun.set_sinks`."""
     for sink in sinks:
         if not isinstance(sink, FileSink):
@@ -78,7 +79,7 @@ def set_sinks(stream: Stream | None, sinks: tuple[Any, ...]) -> None:
     if len(sinks) > SESSION_OWN_SINKS - 1:
         raise SinkError(f"a recording goes to {SESSION_OWN_SINKS - 1} files at most, got {len(sinks)}")
     if sinks:
-        save(stream, sinks[0].path, write_footer=sinks[0].write_footer, copies=sinks[1:])
+        save(stream, sinks[0].path, write_footer=sinks[0].write_footer, copies=sinks[1:], blueprint=blueprint)
     else:
         disconnect(stream)
 
@@ -96,8 +97,11 @@ def _open_begun(path: str, session: Session) -> tuple[int, int]:
     return -1, 0
 
 
-def save(stream: Stream | None, path: Any, *, write_footer: bool, copies: tuple[FileSink, ...] = ()) -> None:
-    """Make a file the stream's sink, with copies of it. A no-op while multiprocessing runs a module's top level again in a child."""
+def save(stream: Stream | None, path: Any, *, write_footer: bool, copies: tuple[FileSink, ...] = (), blueprint: Any = None) -> None:
+    """Make a file the stream's sink, with copies of it, and send the blueprint there.
+
+    A no-op while multiprocessing runs a module's top level again in a child.
+    """
     if is_inheriting():
         return
     session = stream.live() if stream is not None and stream.enabled() else None
@@ -108,16 +112,20 @@ def save(stream: Stream | None, path: Any, *, write_footer: bool, copies: tuple[
     forced = os.environ.get(FORCE_SAVE)
     if forced and full != os.path.abspath(forced):
         return
+    messages = default_messages(stream, blueprint)
     with session.tree.meeting(wanted=TREE_VARIABLE in os.environ):
-        _save(stream, session, full, write_footer=write_footer, copies=copies)
+        is_set = _save(stream, session, full, write_footer=write_footer, copies=copies)
+    if messages and is_set:
+        send_messages(stream, messages)
 
 
-def _save(stream: Stream, session: Session, full: str, *, write_footer: bool, copies: tuple[FileSink, ...]) -> None:
+def _save(stream: Stream, session: Session, full: str, *, write_footer: bool, copies: tuple[FileSink, ...]) -> bool:
+    """False: the file is the recording's already, by another process."""
     active = session.active_sink()
     same = active is not None and active.kind == SINK_FILE and os.path.realpath(active.path) == os.path.realpath(full)
     met = TREE_VARIABLE in os.environ  # processes of a named tree begin a file together, whoever comes first
     if same and active is not None and (not session.may_set_sink() or (met and active.owner != session.tree.ref)):
-        return
+        return False
     session = _settle(stream, session)
     opened: list[tuple[str, int, int]] = []
     try:
@@ -138,6 +146,7 @@ def _save(stream: Stream, session: Session, full: str, *, write_footer: bool, co
     flags &= SINK_ODD_FILE
     stream.sink_path = (full, found.st_dev, found.st_ino) if not flags else None
     _owns(session)
+    return True
 
 
 def _owns(session: Session) -> None:

@@ -14,6 +14,8 @@ import xxhash
 from shmrerun.rrd import proto
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from shmrerun.rrd.chunk import EncodedChunk
 
 #: Kinds of messages in a stream.
@@ -45,6 +47,39 @@ def stream_header() -> bytes:
 def frame(kind: int, payload: bytes) -> bytes:
     """Put the 16-byte message header before a payload."""
     return FRAME.pack(kind, len(payload)) + payload
+
+
+def split_messages(data: bytes | memoryview) -> Iterator[tuple[int, int, int]]:
+    """Iterate over framed messages that lie one behind the other.
+
+    Parameters
+    ----------
+    data
+        What :func:`frame` returned, joined: store infos, chunks and activations, without stream header and End.
+
+    Yields
+    ------
+    (int, int, int)
+        Kind, offset of the message with its header, and offset behind it.
+
+    Raises
+    ------
+    ValueError
+        A header that is cut off, a kind that no recording holds, or a payload that runs past the data.
+
+    """
+    size, at = len(data), 0
+    while at < size:
+        payload = at + MESSAGE_HEADER_BYTES
+        if payload > size:
+            raise ValueError(f"The message at byte {at} has {size - at} bytes of its header, not {MESSAGE_HEADER_BYTES}")
+        kind, length = FRAME.unpack_from(data, at)
+        if not SET_STORE_INFO <= kind <= BLUEPRINT_ACTIVATION:
+            raise ValueError(f"The message at byte {at} is of kind {kind}, not {SET_STORE_INFO} to {BLUEPRINT_ACTIVATION}")
+        if length > size - payload:
+            raise ValueError(f"The message at byte {at} announces {length} bytes of payload, {size - payload} follow")
+        yield kind, at, payload + length
+        at = payload + length
 
 
 def store_id(app_id: str, recording_id: str, kind: int = RECORDING) -> bytes:

@@ -23,7 +23,7 @@ BELOW = {  # room: rooms that it may import; each may import itself
     "shm": ("errors", "_core"),
     "rrd": ("errors", "_core", "model"),
     "sinks": ("errors",),
-    "producer": ("errors", "_core", "model", "shm", "sinks"),
+    "producer": ("errors", "_core", "model", "rrd", "shm", "sinks"),
     "recording_stream": ("errors", "_core", "model", "shm", "sinks", "producer"),
     "scopes": ("recording_stream",),
     "faces": ("errors", "model"),

@@ -12,8 +12,20 @@ from shmrerun.aggregator.commit_log import CommitLog
 from shmrerun.aggregator.descriptors import Descriptors
 from shmrerun.aggregator.writer import Writer
 from shmrerun.model.archetype import archetype_class
+from shmrerun.model.parts import Column, ColumnSet
+from shmrerun.rrd import decoder, encoder
 from shmrerun.shm import segments
-from shmrerun.shm.words import LANE_MAGIC, ROW_STATIC, SWITCH_ENABLED, HeadView, LaneView, SessionView, TreeView
+from shmrerun.shm.words import (
+    LANE_MAGIC,
+    ROW_MESSAGE,
+    ROW_STATIC,
+    ROW_UNCOUNTED,
+    SWITCH_ENABLED,
+    HeadView,
+    LaneView,
+    SessionView,
+    TreeView,
+)
 
 
 def memory(size):
@@ -82,12 +94,12 @@ class Rig:
         columns.id = columns.id or _core.columns(columns.definition)
         assert self.lane.append(_core.path(path), columns.id, parts, ROW_STATIC)[0] <= 2
 
-    def flush(self):
+    def flush(self, *, everything=True):
         if not self.attached:
             self.hopper.add_reader(segments.attach(self.name + "0", LANE_MAGIC, LaneView.least))
             self.attached = True
         self.writer.drain(self)
-        return self.writer.flush(0, everything=True, asked=True)
+        return self.writer.flush(0, everything=everything, asked=True)
 
     @property
     def pending(self):
@@ -160,3 +172,55 @@ def test_a_group_that_fails_holds_up_no_other_and_no_flush_is_called_done(rig):
         rounds += 1
     assert rounds < 6
     assert (rig.pending, rig.writer.rows, rig.words.dropped) == (0, 6, 6)
+
+
+def message(rig, *messages):
+    """Log ready-made messages as one row."""
+    data = b"".join(messages)
+    columns = ColumnSet((Column("message", None, None, "binary"),))
+    columns.id = columns.id or _core.columns(columns.definition)
+    parts = (1, None, (0).to_bytes(4, "little") + len(data).to_bytes(4, "little"), data)
+    flags = ROW_STATIC | ROW_UNCOUNTED | ROW_MESSAGE
+    assert rig.lane.append(_core.path(b"/__messages"), columns.id, parts, flags)[0] <= 2
+
+
+def test_messages_come_first_in_their_order_and_share_nothing(rig):
+    """Ready-made messages are written as they are, before the rows that wait, though the batcher is in no hurry; they take no ticks."""
+    batcher = Batcher(1 << 62, 1 << 20, 1 << 62, patient=False)
+    rig.writer._batcher = batcher
+    sent = [encoder.frame(encoder.BLUEPRINT_ACTIVATION, bytes([number] * number)) for number in range(1, 6)]
+    rig.row(1)
+    message(rig, *sent[:2])
+    message(rig, *sent[2:3])
+    rig.row(2)
+    message(rig, *sent[3:])
+    rig.flush(everything=False)
+    assert (rig.pending, rig.writer.rows) == (2, 3)
+    assert rig.hopper.next_tick == 2
+    found = [encoder.frame(m.kind, decoder.read_payload(rig.log.fd, m)) for m in decoder.scan(rig.log.fd)]
+    assert found[1:] == sent
+    rig.flush()
+    assert (rig.pending, rig.writer.rows) == (0, 5)
+
+
+def test_messages_that_are_none_are_lost_alone(rig):
+    """A record that holds no messages costs itself, and is counted; the log is whole."""
+    good = encoder.frame(encoder.BLUEPRINT_ACTIVATION, b"")
+    message(rig, b"garbage garbage garbage garbage")
+    message(rig, good)
+    for _ in range(10):
+        rig.flush()
+    assert (rig.pending, rig.writer.rows, rig.words.dropped, rig.words.failures) == (0, 1, 1, 1)
+    assert [m.kind for m in decoder.scan(rig.log.fd)] == [1, 3]
+
+
+def test_messages_wait_while_the_log_cannot_be_written(rig):
+    """A full disk costs no message."""
+    rig.log.error = OSError(28, "full")
+    rig.log.append_messages = rig.log.append
+    message(rig, encoder.frame(encoder.BLUEPRINT_ACTIVATION, b""))
+    assert not rig.flush(everything=False)
+    assert rig.pending == 1
+    del rig.log.append_messages
+    rig.flush()
+    assert (rig.pending, rig.writer.rows) == (0, 1)
