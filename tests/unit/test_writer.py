@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import tracemalloc
 
 import pytest
 
@@ -10,6 +12,7 @@ from shmrerun import _core
 from shmrerun.aggregator.batcher import Batcher
 from shmrerun.aggregator.commit_log import CommitLog
 from shmrerun.aggregator.descriptors import Descriptors
+from shmrerun.aggregator.merge import SCHEMAS
 from shmrerun.aggregator.writer import Writer
 from shmrerun.model.archetype import archetype_class
 from shmrerun.model.parts import Column, ColumnSet
@@ -53,13 +56,13 @@ class Log(CommitLog):
 class Rig:
     """One producer's lane, one writer, one log; in place of a session, a feed and lanes."""
 
-    def __init__(self, path):
+    def __init__(self, path, *, ring=1 << 16, dictionary=4096):
         tree, self.words = TreeView(memory(TreeView.size)), SessionView(memory(SessionView.size))
         tree.budget_limit = 1 << 30
         self.words.switches = SWITCH_ENABLED
         HeadView(self.words.segment).uid = os.geteuid()
         self.name = f"shmrerun-test{os.urandom(4).hex()}.0.0."
-        self.lane = _core.Lane(tree.segment, self.words.segment, 99, 0, 1, self.name, 1 << 16, 4096)
+        self.lane = _core.Lane(tree.segment, self.words.segment, 99, 0, 1, self.name, ring, dictionary)
         self.hopper = _core.Hopper()
         self.log = Log(os.open(path, os.O_RDWR | os.O_CREAT), str(path), ("app", "rec"), Descriptors(100))
         self.writer = Writer(self, self.hopper, Batcher(0, 1 << 20, 1 << 62, patient=False), self, 8192)
@@ -90,7 +93,10 @@ class Rig:
         return
 
     def row(self, value, path=b"/rows"):
-        columns, parts = archetype_class("Scalars")(value)._row()
+        self.entity(archetype_class("Scalars")(value), path)
+
+    def entity(self, entity, path=b"/rows"):
+        columns, parts = entity._row()
         columns.id = columns.id or _core.columns(columns.definition)
         assert self.lane.append(_core.path(path), columns.id, parts, ROW_STATIC)[0] <= 2
 
@@ -224,3 +230,50 @@ def test_messages_wait_while_the_log_cannot_be_written(rig):
     del rig.log.append_messages
     rig.flush()
     assert (rig.pending, rig.writer.rows) == (0, 1)
+
+
+def many_entities(rig, numbers):
+    """Log and write a row for each of many entities, a part at a time; returns the bytes that Python objects took for each."""
+    numbers = list(numbers)
+    gc.collect()
+    before = tracemalloc.get_traced_memory()[0]
+    for start in range(0, len(numbers), 500):
+        for number in numbers[start : start + 500]:
+            rig.row(number, b"/an/entity/with/quite/a/path/%d" % number)
+        assert rig.flush()
+        assert rig.hopper.advance() is None
+    gc.collect()
+    return (tracemalloc.get_traced_memory()[0] - before) / len(numbers)
+
+
+def test_an_entity_costs_little_for_ever(tmp_path):
+    """Beyond those that were written last an entity costs less than 1 kB, footer included; what is known already costs its chunks alone."""
+    rig = Rig(tmp_path / "log.rrd", ring=1 << 22, dictionary=1 << 21)
+    try:
+        tracemalloc.start()
+        many_entities(rig, range(SCHEMAS))  # what is kept of the last ones, and what all of them share
+        each = many_entities(rig, range(SCHEMAS, SCHEMAS + 2000))
+        again = many_entities(rig, range(2000))
+        tracemalloc.stop()
+        assert rig.writer.rows == SCHEMAS + 4000
+        assert each < 1000
+        assert again < 200
+        rig.log.finish()
+        assert len({chunk.entity_path for _, _, chunk in decoder.chunks(rig.log.path)}) == SCHEMAS + 2000
+    finally:
+        rig.log.close()
+        rig.lane.close()
+        segments.unlink(rig.name + "0")
+
+
+def test_groups_of_a_family_meet_later(rig):
+    """Rows of one entity with other components share a chunk from the second kind on, and a third of another type does not."""
+    for value in range(3):
+        rig.row(value)
+        rig.flush()
+    boxes = [archetype_class("Boxes2D").from_fields(half_sizes=[[1, 1]]), archetype_class("Boxes2D").from_fields(centers=[[2, 2]])]
+    for row in (*boxes, archetype_class("TextLog")("x")):
+        rig.entity(row)
+    rig.flush()
+    found = [sorted(d.component for d in chunk.schema.fields.descriptors) for _, _, chunk in decoder.chunks(rig.log.path)]
+    assert found == [["Scalars:scalars"]] * 3 + [["Boxes2D:centers", "Boxes2D:half_sizes"], ["TextLog:text"]]
