@@ -40,6 +40,9 @@ from shmrerun.api import (
     save as save,
 )
 from shmrerun.api import (
+    send_blueprint as send_blueprint,
+)
+from shmrerun.api import (
     send_columns as send_columns,
 )
 from shmrerun.api import (
@@ -727,6 +730,7 @@ __all__ = [
     "script_add_args",
     "script_setup",
     "script_teardown",
+    "send_blueprint",
     "send_columns",
     "send_property",
     "send_recording_name",

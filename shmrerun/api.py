@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from shmrerun import _core
 from shmrerun.model import times
+from shmrerun.producer import messages
 from shmrerun.producer import sinks as sinking
 from shmrerun.producer.active import active_stream
 from shmrerun.producer.exit import unhook_exit
@@ -93,7 +94,7 @@ def save(
     path
         ``str(path)`` is used, made absolute now. A regular file that exists is replaced; a FIFO or device is written as it is.
     default_blueprint
-        Accepted for Rerun's sake.
+        The bytes or the path of an ``.rbl`` file: a layout that viewers show on reset. See :func:`send_blueprint`.
     recording
         Instead of the active recording.
     write_footer
@@ -103,6 +104,8 @@ def save(
     ------
     SinkError
         (a RuntimeError) The file cannot be created, or another recording is writing it.
+    TypeError, ValueError, OSError
+        Of the blueprint, as :func:`send_blueprint` raises them; the sink is then as before.
 
     Notes
     -----
@@ -110,8 +113,7 @@ def save(
     the end of the program, after its workers ended. In another process than the owner's: the same path is a no-op, a different one
     takes that process's own rows. About 1 ms.
     """
-    del default_blueprint
-    sinking.save(active_stream(recording), path, write_footer=write_footer)
+    sinking.save(active_stream(recording), path, write_footer=write_footer, blueprint=default_blueprint)
 
 
 def set_sinks(*sinks: Any, default_blueprint: Any = None, recording: RecordingStream | None = None) -> None:
@@ -127,7 +129,7 @@ def set_sinks(*sinks: Any, default_blueprint: Any = None, recording: RecordingSt
     The first file is the recording's log; more are kept equal to it, byte for byte. Without a file the log is a temporary one. Every
     other sink reads the log, so one that is slow, or cannot be written, is reported and tried again, and stops neither log nor program.
     """
-    sinking.set_sinks(active_stream(recording), sinks)
+    sinking.set_sinks(active_stream(recording), sinks, default_blueprint)
 
 
 def disconnect(recording: RecordingStream | None = None) -> None:
@@ -197,6 +199,37 @@ def send_columns(
     from shmrerun.producer.columns import send_columns as send
 
     send(active_stream(recording), entity_path, indexes, columns, strict)
+
+
+def send_blueprint(
+    blueprint: Any, *, make_active: bool = True, make_default: bool = True, recording: RecordingStream | None = None
+) -> None:
+    """Send a blueprint, the layout that viewers show the recording in. Any process may.
+
+    Parameters
+    ----------
+    blueprint
+        The bytes of an ``.rbl`` file, or the path of one (of an ``.rrd`` file too: what it holds of recordings is left out). It is for
+        the recording's application, whatever it was made for.
+    make_active, make_default
+        Viewers switch to it now; they come back to it on reset.
+    recording
+        Instead of the active recording.
+
+    Raises
+    ------
+    TypeError
+        Neither bytes nor a path: an object of ``rerun.blueprint`` must be saved first.
+    ValueError
+        There is no recording, or no blueprint in what was given, or it is damaged.
+    OSError
+        The file cannot be read.
+
+    Notes
+    -----
+    Safe when it returns, and in the file once, as rows are. Rows that still wait for their chunks come after it.
+    """
+    messages.send_blueprint(active_stream(recording), blueprint, make_active=make_active, make_default=make_default)
 
 
 def rerun_shutdown() -> None:

@@ -78,6 +78,10 @@ class RerunWarning(Warning):
 on_warning: Callable[[str], None] | None = None
 
 
+#: Whether this process is the first one of its program to say what a key stands for; a process that is part of a tree sets it.
+is_first_to_say: Callable[[str], bool] | None = None
+
+
 class _Thread(threading.local):
     """What a thread knows: whether it is inside ``on_warning``, where strict mode is off."""
 
@@ -102,11 +106,20 @@ def say(text: str) -> None:
 
 
 def say_once(key: object, text: str) -> None:
-    """Print ``text`` as :func:`say` does, but once a process for each hashable ``key``. At most 4,096 keys are kept."""
-    if key not in _said:
-        if len(_said) >= 4096:
-            _said.clear()
-        _said.add(key)
+    """Print ``text`` as :func:`say` does, but once for each hashable ``key``: once in all processes of a tree, else once a process.
+
+    Keys of one meaning must have one ``repr``. At most 4,096 are kept. Never raises.
+    """
+    if key in _said:
+        return
+    if len(_said) >= 4096:
+        _said.clear()
+    _said.add(key)
+    try:
+        is_first = is_first_to_say is None or is_first_to_say(repr(key))
+    except Exception:
+        is_first = True
+    if is_first:
         say(text)
 
 

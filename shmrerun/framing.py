@@ -6,6 +6,10 @@ Source: rerun-sdk 0.41, RRD stream ``RRF2``.
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: Kinds of messages in a stream.
 END, SET_STORE_INFO, ARROW_MSG, BLUEPRINT_ACTIVATION = range(4)
@@ -22,3 +26,36 @@ FRAME = struct.Struct("<QQ")  # message header: kind, payload bytes
 def frame(kind: int, payload: bytes) -> bytes:
     """Put the 16-byte message header before a payload."""
     return FRAME.pack(kind, len(payload)) + payload
+
+
+def split_messages(data: bytes | memoryview) -> Iterator[tuple[int, int, int]]:
+    """Iterate over framed messages that lie one behind the other.
+
+    Parameters
+    ----------
+    data
+        What :func:`frame` returned, joined: store infos, chunks and activations, without stream header and End.
+
+    Yields
+    ------
+    (int, int, int)
+        Kind, offset of the message with its header, and offset behind it.
+
+    Raises
+    ------
+    ValueError
+        A header that is cut off, a kind that no recording holds, or a payload that runs past the data.
+
+    """
+    size, at = len(data), 0
+    while at < size:
+        payload = at + MESSAGE_HEADER_BYTES
+        if payload > size:
+            raise ValueError(f"The message at byte {at} has {size - at} bytes of its header, not {MESSAGE_HEADER_BYTES}")
+        kind, length = FRAME.unpack_from(data, at)
+        if not SET_STORE_INFO <= kind <= BLUEPRINT_ACTIVATION:
+            raise ValueError(f"The message at byte {at} is of kind {kind}, not {SET_STORE_INFO} to {BLUEPRINT_ACTIVATION}")
+        if length > size - payload:
+            raise ValueError(f"The message at byte {at} announces {length} bytes of payload, {size - payload} follow")
+        yield kind, at, payload + length
+        at = payload + length

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from shmrerun import _core, errors
 from shmrerun.model import times
 from shmrerun.model.archetype import archetype_class
-from shmrerun.producer import active, identity, live
+from shmrerun.producer import active, identity, live, messages
 from shmrerun.producer import sinks as sinking
 from shmrerun.producer.active import active_stream
 from shmrerun.producer.log import log_row
@@ -255,6 +255,10 @@ class RecordingStream:
 
         send_columns(self._stream, entity_path, indexes, columns, strict)
 
+    def send_blueprint(self, blueprint: Any, *, make_active: bool = True, make_default: bool = True) -> None:
+        """Send a blueprint; see :func:`shmrerun.send_blueprint`."""
+        messages.send_blueprint(self._stream, blueprint, make_active=make_active, make_default=make_default)
+
     # ---- sinks
 
     def flush(self, blocking: bool = True, *, timeout_sec: float = 1e38) -> None:
@@ -285,11 +289,11 @@ class RecordingStream:
 
     def save(self, path: str | os.PathLike[str], default_blueprint: Any = None, *, write_footer: bool = True) -> None:
         """Write to a file; see :func:`shmrerun.save`."""
-        sinking.save(self._stream, path, write_footer=write_footer)
+        sinking.save(self._stream, path, write_footer=write_footer, blueprint=default_blueprint)
 
     def set_sinks(self, *sinks: Any, default_blueprint: Any = None) -> None:
         """Replace the sinks; see :func:`shmrerun.set_sinks`."""
-        sinking.set_sinks(self._stream, sinks)
+        sinking.set_sinks(self._stream, sinks, default_blueprint)
 
     def disconnect(self) -> None:
         """Finish the sink: all rows so far, footer, file closed. Rows that follow are buffered for the next sink."""
@@ -480,7 +484,7 @@ def init(
     strict
         True or False sets the strict mode of the process.
     default_blueprint
-        For ``spawn``.
+        Sent into a recording that this call starts, as :func:`send_blueprint` takes it; viewers show it on reset.
 
     Raises
     ------
@@ -517,6 +521,8 @@ def init(
     )
     if application_id.startswith("rerun_example_") and not (joined and recording._stream.stamp == 0):
         _seed()
+    if default_blueprint is not None and recording._stream.stamp:
+        messages.send_messages(recording._stream, messages.default_messages(recording._stream, default_blueprint))
     if spawn:
         from shmrerun.producer.viewer import spawn as start_viewer
 

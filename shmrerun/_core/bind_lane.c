@@ -208,9 +208,10 @@ struct row_outcome lane_append_parts(Lane *self, uint32_t path, uint32_t columns
         bool is_static = flags & ROW_STATIC;
         uint64_t switches = is_static ? 0 : load_relaxed(&self->place.session->switches);
         const int64_t *times;
-        if (times_of_row(is_static ? UINT64_MAX : self->key, switches, &shape, &times))
+        if (times_of_row(is_static ? UINT64_MAX : self->key, switches, &shape, &times)) {
+            shape.flags |= flags & ROW_MESSAGE;
             outcome = append_shape(self, &shape, times, taken.parts, (uint32_t)taken.count, flags, taken.bytes);
-        else PyErr_NoMemory();
+        } else PyErr_NoMemory();
     }
     release_taken(&taken);
     Py_DECREF(self);

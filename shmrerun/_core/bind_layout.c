@@ -66,6 +66,7 @@ static const struct {
     NUMBER(ROW_TICK),
     NUMBER(ROW_UNCOUNTED),
     NUMBER(ROW_COLUMNS),
+    NUMBER(ROW_MESSAGE),
     SIZE(segment_head),
     SIZE(tree),
     SIZE(process_slot),

@@ -14,14 +14,23 @@ static uint64_t pad8(uint64_t size) {
     return (size + 7u) & ~(uint64_t)7u;
 }
 
-static bool make_room(void **items, uint64_t *size, uint64_t count, uint64_t item) {
+static bool make_room_from(void **items, uint64_t *size, uint64_t count, uint64_t item, uint64_t least) {
     if (count < *size) return true;
-    uint64_t bigger = *size ? *size * 2 : 64;
+    uint64_t bigger = *size ? *size * 2 : least;
     void *moved = realloc(*items, bigger * item);
     if (!moved) return false;
     *items = moved;
     *size = bigger;
     return true;
+}
+
+static bool make_room(void **items, uint64_t *size, uint64_t count, uint64_t item) {
+    return make_room_from(items, size, count, item, 64);
+}
+
+/* Of a group, of which there may be many thousand with a row each. */
+static bool make_room_for_row(struct group *group) {
+    return make_room_from((void **)&group->rows, &group->size, group->count, sizeof *group->rows, 2);
 }
 
 static void free_reader(struct reader *reader) {
@@ -322,7 +331,7 @@ int64_t hopper_collect(struct hopper *hopper, uint64_t log_size) {
     for (uint64_t i = 0; i < hopper->fresh_count; i++) {
         struct entry *entry = entry_at(hopper, &hopper->fresh[i]);
         struct group *group = hopper->groups[entry->group - 1];
-        if (!make_room((void **)&group->rows, &group->size, group->count, sizeof *group->rows)) return HOPPER_NO_MEMORY;
+        if (!make_room_for_row(group)) return HOPPER_NO_MEMORY;
         entry->tick = entry->tick ? hopper->next_tick : hopper->next_tick++;
         group->rows[group->count++] = hopper->fresh[i];
         group->bytes += 8u * (uint64_t)entry->words;
@@ -393,7 +402,7 @@ int hopper_restore(struct hopper *hopper, const struct batch *batch) {
     struct group *group = hopper->groups[batch->group - 1];
     for (uint64_t i = 0; i < batch->count; i++) {
         if (entry_at(hopper, &batch->rows[i])->done) continue;
-        if (!make_room((void **)&group->rows, &group->size, group->count, sizeof *group->rows)) return HOPPER_NO_MEMORY;
+        if (!make_room_for_row(group)) return HOPPER_NO_MEMORY;
         group->rows[group->count++] = batch->rows[i];
         group->bytes += 8u * (uint64_t)entry_at(hopper, &batch->rows[i])->words;
     }

@@ -16,7 +16,7 @@ struct text {
 };
 struct shape {
     uint32_t path, times, columns; /* interned ids, never 0 for path and columns */
-    uint32_t flags;                /* ROW_STATIC, ROW_TICK */
+    uint32_t flags;                /* ROW_STATIC, ROW_TICK, ROW_COLUMNS, ROW_MESSAGE */
     struct text path_text, times_text, columns_text;
     uint32_t times_count;
     int32_t log_time; /* index of log_time among the times, -1: not among them */

@@ -252,7 +252,7 @@ struct lane {
 };
 
 enum { RECORD_ROW = 1, RECORD_PAD = 2 };
-enum { ROW_STATIC = 1, ROW_TICK = 2, ROW_UNCOUNTED = 4, ROW_COLUMNS = 8 };
+enum { ROW_STATIC = 1, ROW_TICK = 2, ROW_UNCOUNTED = 4, ROW_COLUMNS = 8, ROW_MESSAGE = 16 };
 
 /*
  * Record:  header | int64 times[] | u32 count, u32 part[count], pad to 8 | buffers, each padded to 8
@@ -260,6 +260,8 @@ enum { ROW_STATIC = 1, ROW_TICK = 2, ROW_UNCOUNTED = 4, ROW_COLUMNS = 8 };
  * Times are those of the shape, in its order. RECORD_PAD fills the rest of the ring before a wrap; only size and kind count.
  * ROW_COLUMNS: many rows at once, a chunk of its own. It has no times[]; its parts are one int64 column for each timeline, then a
  * list column for each component. Its rows have the record's row id and the counters after it.
+ * ROW_MESSAGE: ready-made messages of an .rrd stream, whole and framed, as the bytes of one binary column; the log takes them as they
+ * are, all or none. Static and uncounted; the shape's path only names such rows.
  */
 struct record {
     uint32_t words; /* of 8 bytes, header included */
@@ -275,7 +277,7 @@ struct record {
 struct definition {
     uint32_t bytes; /* whole entry, a multiple of 8 */
     uint32_t shape; /* 1, 2, 3 ... in order */
-    uint32_t flags; /* ROW_STATIC, ROW_TICK */
+    uint32_t flags; /* ROW_STATIC, ROW_TICK, ROW_COLUMNS, ROW_MESSAGE */
     uint32_t times; /* number of timelines */
     uint32_t path_size;
     uint32_t times_size;

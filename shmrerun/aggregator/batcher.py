@@ -20,7 +20,7 @@ class Batcher:
         self.num_rows = num_rows
         self.patient = patient
         self.is_watched = False  # somebody looks at the rows as they come
-        self._interval: dict[int, int] = {}
+        self._doublings = bytearray()  # of the interval, by group
         self._due: dict[int, int] = {}
 
     def due(self, pending: list[tuple[int, int, int]], now: int) -> list[int]:
@@ -29,7 +29,7 @@ class Batcher:
         for group, rows, size in pending:
             due = self._due.get(group)
             if due is None:
-                due = self._due[group] = now + self._interval.get(group, self.tick_nanos)
+                due = self._due[group] = now + self._interval(group)
             if now >= due or size >= self.num_bytes or rows >= self.num_rows:
                 found.append(group)
         return found
@@ -37,11 +37,20 @@ class Batcher:
     def flushed(self, group: int) -> None:
         """A group's rows were written."""
         self._due.pop(group, None)
+        if not self._due:
+            self._due.clear()  # gives its memory back, which many entities took
         if self.is_watched:
-            self._interval.pop(group, None)
-        elif self.patient:
-            interval = self._interval.get(group, self.tick_nanos)
-            self._interval[group] = max(interval, min(2 * interval, PATIENCE_NANOS))
+            if group < len(self._doublings):
+                self._doublings[group] = 0
+        elif self.patient and self._interval(group) < PATIENCE_NANOS:
+            if group >= len(self._doublings):
+                self._doublings.extend(bytes(group + 1))
+            self._doublings[group] = min(self._doublings[group] + 1, 63)
+
+    def _interval(self, group: int) -> int:
+        """How long rows of a group wait."""
+        doublings = self._doublings[group] if group < len(self._doublings) else 0
+        return max(self.tick_nanos, min(self.tick_nanos << doublings, PATIENCE_NANOS))
 
     def next_due(self) -> int | None:
         """When the next group is due; None if nothing pends."""

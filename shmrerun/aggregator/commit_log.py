@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shmrerun import _core
 from shmrerun.aggregator.descriptors import same_file
-from shmrerun.framing import ARROW_MSG, END, FRAME, HOLE, MESSAGE_HEADER_BYTES, STREAM_HEADER_BYTES
+from shmrerun.aggregator.replay import Replay
+from shmrerun.framing import ARROW_MSG, END, FRAME, HOLE, MESSAGE_HEADER_BYTES, STREAM_HEADER_BYTES, split_messages
 from shmrerun.shm.locks import WRITER, lock_file
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shmrerun.aggregator.descriptors import Descriptors
     from shmrerun.rrd.chunk import Chunk
     from shmrerun.rrd.footer import Manifest
@@ -69,6 +72,7 @@ class CommitLog:
         self._tail_bytes = 0  # what lies behind `size`: a footer, or the rest of a failed write
         self._store_id = b""
         self._manifests: dict[bytes, Manifest] | None = None  # by store; None: not known yet, rebuilt from the file when needed
+        self._replay: Replay | None = None  # of what a predecessor may have written before it died
         self._pieces: list[_Piece] = []  # temporal chunks of a spool, the oldest first
         self._trimmed = 0  # bytes that were given back
         pool.use(self)
@@ -135,10 +139,22 @@ class CommitLog:
         found = [message for message in decoder.scan(fd, start) if message.kind == ARROW_MSG]
         self.chunks = len(found) + (1 if start else 0)  # at least: what matters is whether there are any
         if self._is_spool:
-            temporal = ((message, batch) for message, arrow, batch in decoder.batches(fd) if not arrow.is_static)
-            self._pieces = [_Piece(message.offset, message.end - message.offset, batch.num_rows) for message, batch in temporal]
+            self._pieces = [
+                _Piece(message.offset, message.end - message.offset, chunk.num_rows)
+                for message, arrow_msg, chunk in decoder.chunks(fd)
+                if decoder.is_temporal_row(arrow_msg, chunk)
+            ]
             self._trimmed = self.size - STREAM_HEADER_BYTES - sum(m.end - m.offset for m in decoder.scan(fd))
-        return b"".join(sorted(decoder.row_ids(fd, start))) if want_ids else b""
+        if not want_ids:
+            return b""
+        if start < self.size:
+            self._replay = Replay(start, self.size)
+        return b"".join(sorted(decoder.row_ids(fd, start)))
+
+    def scanned(self, offset: int) -> None:
+        """No row that is not committed may lie before an offset: messages of what a predecessor wrote are looked for no more."""
+        if self._replay is not None and offset >= self._replay.end:
+            self._replay = None
 
     def take_over(self, other: CommitLog) -> None:
         """Begin with all messages of another log: of a spool that only buffered, or of a file that somebody removed or truncated."""
@@ -153,6 +169,10 @@ class CommitLog:
                 if message.kind != END and message.end <= other.size:
                     self._copy(other.fd, message.offset, message.end)
         self.chunks, self._store_id = other.chunks, other._store_id
+        if other._replay is not None:
+            other._replay.load(other.fd)
+            self._replay = other._replay
+            self._replay.end = self.size
 
     def _copy(self, source: int, start: int, end: int) -> None:
         self._cut()
@@ -191,6 +211,50 @@ class CommitLog:
             manifest.add(chunk, offset + MESSAGE_HEADER_BYTES, total - MESSAGE_HEADER_BYTES, encoded.uncompressed_size)
         return total
 
+    def append_messages(self, data: bytes) -> int:
+        """Write ready-made messages, framed and one behind the other, completely or not at all, less those that the log has already.
+
+        Returns the bytes written. ValueError: they are no messages; OSError: nothing was added, the file is as before. Of chunks that
+        do not decode the footer says nothing; all others are decompressed, once.
+        """
+        view = memoryview(data)
+        messages = [(kind, view[start:end]) for kind, start, end in split_messages(data)]
+        texts = [message for _, message in messages]
+        if not self.size:
+            self._start()
+        found = self._replay.find(self.fd, texts) if self._replay is not None else []
+        rest = texts[len(found) :]
+        chunks = [self._chunk(kind, message) for kind, message in messages[len(found) :]]
+        offset, total = self.size, sum(map(len, rest))
+        if total:
+            self._write(rest, total)
+            self.chunks += 1  # what matters is whether there are any
+        if self._replay is not None:
+            self._replay.answered(texts, found)
+        for message, chunk in zip(rest, chunks, strict=True):
+            if chunk is not None:
+                self._note(*chunk, offset, len(message))
+            offset += len(message)
+        return total
+
+    def _chunk(self, kind: int, message: memoryview) -> tuple[Any, Chunk] | None:
+        """What must be known of a message before it is written; None: nothing."""
+        from shmrerun.rrd import decoder
+
+        if kind != ARROW_MSG or (self._manifests is None and not self._is_spool):
+            return None
+        return decoder.read_chunk(message[MESSAGE_HEADER_BYTES:])
+
+    def _note(self, arrow_msg: Any, chunk: Chunk, offset: int, size: int) -> None:
+        """Enter a chunk that others made into the footer of its store, and into what a spool may give back."""
+        from shmrerun.rrd import decoder
+
+        if self._is_spool and decoder.is_temporal_row(arrow_msg, chunk):
+            self._pieces.append(_Piece(offset, size, chunk.num_rows))
+        if self._manifests is not None:
+            head = MESSAGE_HEADER_BYTES
+            decoder.add_chunk(self._manifests, arrow_msg, chunk, offset + head, size - head)
+
     def _start(self) -> None:
         from shmrerun.rrd import encoder
 
@@ -199,7 +263,7 @@ class CommitLog:
         self._write([head], len(head))
         self._manifests = {}
 
-    def _write(self, buffers: list[bytes], total: int) -> None:
+    def _write(self, buffers: Sequence[bytes | memoryview], total: int) -> None:
         """Append all buffers. A short or failed write is undone before anything else is appended."""
         fd = self.fd
         self._cut()
@@ -215,7 +279,7 @@ class CommitLog:
                 while pending and count >= len(pending[0]):
                     count -= len(pending.pop(0))
                 if count:
-                    pending[0] = memoryview(pending[0])[count:]  # type: ignore[call-overload]
+                    pending[0] = memoryview(pending[0])[count:]
         except BaseException:
             self._cut()
             raise

@@ -559,6 +559,7 @@ class Feed:
         if scan_from != self._scan_from:
             self._scan_from = scan_from
             entry.scan_from = scan_from
+            self.log.scanned(scan_from)
         if self.log.size != self._size:
             self._size = self.log.size
             entry.size = self.log.size

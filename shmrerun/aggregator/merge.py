@@ -1,7 +1,12 @@
-"""From the definition of a shape, and rows gathered from many lanes, to a chunk. Pure functions of their arguments."""
+"""From the definition of a shape, and rows gathered from many lanes, to a chunk. Pure functions of their arguments.
+
+A recording may have many thousand entities, and each stays known as long as the recording. So what entities that are logged alike have in
+common is one :class:`Shape`, and what can be made again when an entity is written (its schema, serialized) is kept for the last ones only.
+"""
 
 from __future__ import annotations
 
+import functools
 import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,7 +18,10 @@ if TYPE_CHECKING:
 
     from shmrerun.rrd.chunk import Chunk, ChunkSchema
 
-_STATIC, _TICK, _COLUMNS = (_core.LAYOUT[name] for name in ("ROW_STATIC", "ROW_TICK", "ROW_COLUMNS"))
+_STATIC, _TICK, _COLUMNS, _MESSAGE = (_core.LAYOUT[f"ROW_{name}"] for name in ("STATIC", "TICK", "COLUMNS", "MESSAGE"))
+
+
+SCHEMAS = 2048  # of the entities written last are kept, 2 kB each; another one costs 20 us
 
 
 def parse_times(text: bytes) -> tuple[tuple[str, int], ...]:
@@ -50,69 +58,101 @@ class Taken(NamedTuple):
         return self.row_ids, self.times, self.ticks, self.columns
 
 
-class Group:
-    """One shape of a session: rows of the same entity, timelines and columns make its chunks."""
+class Shape:
+    """Timelines and columns of rows, whatever their entity.
 
-    def __init__(self, flags: int, path: bytes, times: bytes, columns: bytes) -> None:
-        self.path = path.decode("utf-8")
+    Parameters
+    ----------
+    flags, times, columns
+        Of a definition in a lane's dictionary.
+
+    Raises
+    ------
+    ValueError
+        They contradict themselves, or do not parse.
+    """
+
+    __slots__ = ("columns", "has_columns", "has_tick", "is_message", "is_static", "nodes", "timelines", "types")
+
+    def __init__(self, flags: int, times: bytes, columns: bytes) -> None:
+        from shmrerun.model.arrow_types import layout, parse_type
+
         self.is_static = bool(flags & _STATIC)
         self.has_tick = bool(flags & _TICK)
         self.has_columns = bool(flags & _COLUMNS)
+        self.is_message = bool(flags & _MESSAGE)  # rows are messages of the log, ready-made
         self.timelines = parse_times(times)
         self.columns = parse_columns(columns)
         if self.is_static != (not self.timelines):
             raise ValueError("a static shape has timelines, or another has none")
-        self._schema: ChunkSchema | None = None
-        self._types: list[pa.DataType] = []
+        if self.is_message and (self.timelines or self.has_columns or [column.arrow for column in self.columns] != ["binary"]):
+            raise ValueError("messages come without times, as bytes of one column")
+        self.types = [parse_type(column.arrow) for column in self.columns]
+        #: Layout of all columns for the hopper: (kind, argument, whether a column begins here).
+        self.nodes = [(*node, at == 0) for kind in self.types for at, node in enumerate(layout(kind))]
+        if self.has_columns:
+            values = [node for kind in self.types for node in ((LIST, 0, True), *((*inner, False) for inner in layout(kind)))]
+            self.nodes = [(FIXED, 8, True)] * len(self.timelines) + values
 
-    def nodes(self) -> list[tuple[int, int, bool]]:
-        """Layout of all columns for the hopper: (kind, argument, whether a column begins here)."""
-        from shmrerun.model.arrow_types import layout, parse_type
+    @property
+    def is_alone(self) -> bool:
+        """Whether each row is written by itself, and shares nothing with rows of other shapes."""
+        return self.has_columns or self.is_message
 
-        self._types = [parse_type(column.arrow) for column in self.columns]
-        nodes = [(*node, at == 0) for kind in self._types for at, node in enumerate(layout(kind))]
-        if not self.has_columns:
-            return nodes
-        times = [(FIXED, 8, True)] * len(self.timelines)
-        return times + [node for kind in self._types for node in ((LIST, 0, True), *((*inner, False) for inner in layout(kind)))]
-
+    @property
     def times_in_records(self) -> int:
         """How many times each record has before its parts."""
         return 0 if self.has_columns else len(self.timelines)
 
+    @property
+    def family(self) -> tuple[Any, ...]:
+        """What shapes have in common whose rows of one entity may share a chunk."""
+        return self.timelines, self.has_tick, self.is_alone, tuple(column.arrow for column in self.columns)
+
+
+@functools.lru_cache(maxsize=SCHEMAS)
+def _schema(path: str, timelines: tuple[tuple[str, int], ...], columns: tuple[Column, ...]) -> ChunkSchema:
+    from shmrerun.rrd.chunk import ChunkSchema
+
+    return ChunkSchema(path, timelines, columns, not timelines)
+
+
+class Group:
+    """One shape of one entity in a session: its rows make its chunks."""
+
+    __slots__ = ("path", "shape")
+
+    def __init__(self, path: str, shape: Shape) -> None:
+        self.path = path
+        self.shape = shape
+
     def chunk(self, row_ids: bytes, times: list[bytes], ticks: bytes, columns: list[tuple[bytes, list[Any]]]) -> Chunk:
         """One chunk of the gathered rows, which are in order of row id; log_tick joins the timelines here."""
-        if self.has_columns:
+        if self.shape.has_columns:
             return self._chunk_of_columns(row_ids, columns)
-        return self.schema().build(_core.row_id(), row_ids, [*times, ticks] if self.has_tick else times, self.cells(columns))
+        return self.schema().build(_core.row_id(), row_ids, [*times, ticks] if self.shape.has_tick else times, self.cells(columns))
 
     def cells(self, columns: list[tuple[bytes, list[Any]]]) -> list[tuple[pa.Array, bytes]]:
         """Values and list offsets of each gathered column."""
         from shmrerun.model.arrow_types import build_array
 
-        return [(build_array(kind, nodes), offsets) for kind, (offsets, nodes) in zip(self._types, columns, strict=True)]
+        return [(build_array(kind, nodes), offsets) for kind, (offsets, nodes) in zip(self.shape.types, columns, strict=True)]
 
     def schema(self, columns: tuple[Column, ...] = ()) -> ChunkSchema:
         """The schema of this shape's chunks, or of those that it shares with others: then with all their columns."""
-        from shmrerun.rrd.chunk import ChunkSchema
-
-        timelines = (*self.timelines, ("log_tick", SEQUENCE)) if self.has_tick else self.timelines
-        if columns:
-            return ChunkSchema(self.path, timelines, columns, self.is_static)
-        if self._schema is None:
-            self._schema = ChunkSchema(self.path, timelines, self.columns, self.is_static)
-        return self._schema
+        timelines = self.shape.timelines
+        return _schema(self.path, (*timelines, ("log_tick", SEQUENCE)) if self.shape.has_tick else timelines, columns or self.shape.columns)
 
     def _chunk_of_columns(self, row_id: bytes, columns: list[tuple[bytes, list[Any]]]) -> Chunk:
         """The chunk of one record of columns: its ids follow from the record's, so a replay writes the same rows."""
         from shmrerun.model.arrow_types import build_array
 
         time, counter = row_id[:8], int.from_bytes(row_id[8:], "big")
-        times = [nodes[2] for _, nodes in columns[: len(self.timelines)]]
-        lists = [nodes for _, nodes in columns[len(self.timelines) :]]
+        times = [nodes[2] for _, nodes in columns[: len(self.shape.timelines)]]
+        lists = [nodes for _, nodes in columns[len(self.shape.timelines) :]]
         rows = columns[0][1][0]
         ids = b"".join(time + (counter + at).to_bytes(8, "big") for at in range(rows))
-        cells = [(build_array(kind, nodes[3:]), nodes[2], nodes[1]) for kind, nodes in zip(self._types, lists, strict=True)]
+        cells = [(build_array(kind, nodes[3:]), nodes[2], nodes[1]) for kind, nodes in zip(self.shape.types, lists, strict=True)]
         return self.schema().build(time + (counter - 1).to_bytes(8, "big"), ids, times, cells)
 
     def chunk_of_one(self, row_id: bytes, log_time: int, parts: tuple[Any, ...]) -> Chunk:
@@ -121,7 +161,7 @@ class Group:
         from shmrerun.model.parts import BUFFERS
 
         columns, at = [], 0
-        for kind in self._types:
+        for kind in self.shape.types:
             size = sum(1 + BUFFERS[node] for node, _ in layout(kind))
             columns.append((struct.pack("<ii", 0, parts[at]), list(parts[at : at + size])))
             at += size
@@ -135,26 +175,23 @@ class Family:
     other has its value. It is what Rerun's batcher does, and it keeps an entity that is logged piecemeal in few chunks.
     """
 
-    def __init__(self) -> None:
-        self.numbers: list[int] = []  # of the groups, in the hopper
-        self.columns: dict[str, Column] = {}
-        self._schemas: dict[tuple[str, ...], ChunkSchema] = {}
+    __slots__ = ("columns", "numbers")
 
-    @staticmethod
-    def key(group: Group) -> tuple[Any, ...]:
-        """What the groups of a family have in common."""
-        return group.path, group.timelines, group.has_tick, group.has_columns, tuple(column.arrow for column in group.columns)
+    def __init__(self, number: int, shape: Shape) -> None:
+        self.numbers = [number]  # of the groups, in the hopper
+        self.columns = {column.component: column for column in shape.columns}
 
-    def admit(self, number: int, group: Group) -> bool:
-        """Take a group in. False: it holds columns of its own making, or one of its components has another descriptor here."""
-        mine = {column.component: column for column in group.columns}
-        if self.numbers and (group.has_columns or any(self.columns.get(name, column) != column for name, column in mine.items())):
+    def admit(self, number: int, shape: Shape) -> bool:
+        """Take a group in. False: one of its components has another descriptor here."""
+        mine = {column.component: column for column in shape.columns}
+        if any(self.columns.get(name, column) != column for name, column in mine.items()):
             return False
         self.columns |= mine
         self.numbers.append(number)
         return True
 
-    def chunk(self, taken: list[Taken]) -> Chunk:
+    @staticmethod
+    def chunk(taken: list[Taken]) -> Chunk:
         """One chunk of the rows of several groups, by row id; a component is null in rows of groups that lack it."""
         import numpy as np
         import pyarrow as pa
@@ -165,16 +202,16 @@ class Family:
         ids = np.frombuffer(b"".join(part.row_ids for part in taken), "S16")
         order = np.argsort(ids, kind="stable")
         times = [b"".join(column) for column in zip(*(part.times for part in taken), strict=True)]
-        if first.group.has_tick:
+        if first.group.shape.has_tick:
             times.append(b"".join(part.ticks for part in taken))
         pieces = [
             {
                 column.component: list_array(part.rows, *cell)
-                for column, cell in zip(part.group.columns, part.group.cells(part.columns), strict=True)
+                for column, cell in zip(part.group.shape.columns, part.group.cells(part.columns), strict=True)
             }
             for part in taken
         ]
-        columns = {column.component: column for part in taken for column in part.group.columns}
+        columns = {column.component: column for part in taken for column in part.group.shape.columns}
         merged = []
         for name in columns:
             kind = next(piece[name].type for piece in pieces if name in piece)
@@ -182,8 +219,6 @@ class Family:
             sorted_rows = whole.take(pa.array(order))
             validity, offsets = sorted_rows.buffers()[:2]
             merged.append((sorted_rows.values, offsets.slice(0, 4 * (len(order) + 1)), validity if sorted_rows.null_count else None))
-        schema = self._schemas.get(tuple(columns))
-        if schema is None:
-            schema = self._schemas[tuple(columns)] = first.group.schema(tuple(columns.values()))
+        schema = first.group.schema(tuple(columns.values()))
         sorted_times = [np.frombuffer(column, np.int64)[order].tobytes() for column in times]
         return schema.build(_core.row_id(), ids[order].tobytes(), sorted_times, merged)

@@ -6,13 +6,13 @@ import time
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from shmrerun.aggregator.merge import Group
+from shmrerun.aggregator.merge import Group, Shape
 from shmrerun.model.parts import TIMESTAMP, Column, pack_strings
 
 if TYPE_CHECKING:
     from shmrerun.aggregator.commit_log import CommitLog
 
-PATH = b"/__dropped"
+PATH = "/__dropped"
 _CAUSES = {
     "dropped_full": "refused because its lane stayed full",
     "dropped_size": "refused because there was no memory for so large a record",
@@ -46,6 +46,5 @@ def note_drops(log: CommitLog, seen: set[bytes], token: bytes, owner: int, cause
     archetype: Any = archetype_class("TextLog")
     columns, parts = archetype(text, level="WARN")._row()
     times = bytes([TIMESTAMP]) + (8).to_bytes(4, "little") + b"log_time"
-    group = Group(0, PATH, times, pack_strings([name for column in columns.columns for name in Column(*column)]))
-    group.nodes()
+    group = Group(PATH, Shape(0, times, pack_strings([name for column in columns.columns for name in Column(*column)])))
     log.append(group.chunk_of_one(row_id, time.time_ns(), parts))

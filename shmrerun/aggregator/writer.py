@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from shmrerun.aggregator.merge import Family, Group, Taken
+from shmrerun.aggregator.merge import Family, Group, Shape, Taken
 from shmrerun.shm.words import SessionView
 
 if TYPE_CHECKING:
@@ -40,9 +40,10 @@ class Writer:
         self._unsorted_rows = unsorted_rows
         self._most_bytes = min(max(CHUNK_BYTES, batcher.num_bytes), MOST_BYTES)
         self._groups: list[Group] = []
-        self._group_of: dict[tuple[int, bytes, bytes, bytes], int] = {}
-        self._families: list[Family] = []  # of the groups, in their order
-        self._family_of: dict[tuple[Any, ...], Family] = {}
+        self._shapes: dict[tuple[int, bytes, bytes], Shape] = {}
+        self._group_of: dict[Shape, dict[str, int]] = {}  # by path
+        self._families: dict[int, Family] = {}  # of the groups that are not alone in theirs
+        self._first_of: dict[tuple[Any, ...], dict[str, int]] = {}  # what a family has in common, and path -> its first group
         self._failures: dict[int, int] = {}  # group -> chunks of it that could not be made in a row
         self.rows = host.words.rows
         self.retry = 0  # CLOCK_MONOTONIC ns: not before, unless somebody asks
@@ -52,7 +53,7 @@ class Writer:
     def drain(self, lanes: Lanes) -> None:
         """Index every row published so far."""
         for reader, shape, flags, path, times, columns in self._hopper.scan():
-            group = self._group_number((flags, path, times, columns))
+            group = self._group_number(path, (flags, times, columns))
             if group:
                 self._hopper.define(reader, shape, group)
             else:
@@ -63,27 +64,37 @@ class Writer:
             self._host.words.next_tick = self._hopper.next_tick  # before any of them is written
         lanes.refuse_broken()
 
-    def _group_number(self, key: tuple[int, bytes, bytes, bytes]) -> int:
-        """The group of a shape; 0: it makes no sense."""
-        group = self._group_of.get(key)
-        if group is None:
-            try:
-                made = Group(*key)
-                group = self._hopper.add_group(made.nodes(), made.times_in_records())
-            except MemoryError:
-                raise
-            except Exception as error:
-                self._host.say(f"a lane defines a shape that makes no sense: {error}")
-                return 0
-            self._groups.append(made)
-            family_key = Family.key(made)
-            family = self._family_of.setdefault(family_key, Family())
-            if not family.admit(group, made):
-                family = Family()
-                family.admit(group, made)
-            self._families.append(family)
-            self._group_of[key] = group
+    def _group_number(self, raw_path: bytes, definition: tuple[int, bytes, bytes]) -> int:
+        """The group of a shape and an entity; 0: it makes no sense."""
+        try:
+            path = raw_path.decode("utf-8")
+            shape = self._shapes.get(definition)
+            if shape is None:
+                shape = self._shapes[definition] = Shape(*definition)
+            known = self._group_of.setdefault(shape, {})
+            group = known.get(path)
+            if group is None:
+                group = self._hopper.add_group(shape.nodes, shape.times_in_records)
+                known[path] = group
+                self._groups.append(Group(path, shape))
+                self._find_family(group, path, shape)
+        except MemoryError:
+            raise
+        except Exception as error:
+            self._host.say(f"a lane defines a shape that makes no sense: {error}")
+            return 0
         return group
+
+    def _find_family(self, group: int, path: str, shape: Shape) -> None:
+        """Most entities are logged in one way, so a family is made when its second group comes."""
+        if shape.is_alone:
+            return
+        first = self._first_of.setdefault(shape.family, {}).setdefault(path, group)
+        if first == group:
+            return
+        family = self._families.get(first) or Family(first, self._groups[first - 1].shape)
+        if family.admit(group, shape):
+            self._families[first] = self._families[group] = family
 
     # ---- out
 
@@ -102,9 +113,10 @@ class Writer:
         elif now < self.retry and not asked:
             return False
         due = [group for group, _, _ in pending] if everything else self._batcher.due(pending, now)
+        messages = [group for group, _, _ in pending if self._groups[group - 1].shape.is_message]  # due at once, and before what waits
         waiting = {group: (rows, size) for group, rows, size in pending}
         clean = True
-        for group in [*due, *pressed]:
+        for group in [*messages, *due, *pressed]:
             groups = self._together(group, waiting)
             if groups and not self._write(groups):
                 self.retry, clean = now + RETRY_NANOS, False
@@ -120,7 +132,8 @@ class Writer:
             return []
         if group in self._failures:
             return [group]
-        family = [number for number in self._families[group - 1].numbers if number in waiting and number not in self._failures]
+        kin = self._families.get(group)
+        family = [number for number in (kin.numbers if kin is not None else (group,)) if number in waiting and number not in self._failures]
         rows, size = (sum(column) for column in zip(*(waiting[number] for number in family), strict=True))
         if rows <= min(self._batcher.num_rows, self._unsorted_rows) and size <= self._most_bytes:
             return family
@@ -156,8 +169,10 @@ class Writer:
     def _append(self, taken: list[Taken]) -> int:
         log = self._feed.log
         assert log is not None
+        if taken[0].group.shape.is_message:
+            return log.append_messages(taken[0].columns[0][1][-1])
         if len(taken) > 1:
-            chunk = self._families[taken[0].number - 1].chunk(taken)
+            chunk = Family.chunk(taken)
         else:
             chunk = taken[0].group.chunk(*taken[0].cells)
         return log.append(chunk)
@@ -193,7 +208,7 @@ class Writer:
     def _take(self, number: int) -> Taken | None:
         """The next rows of a group that make one chunk."""
         group = self._groups[number - 1]
-        most = 1 if group.has_columns or self._failures.get(number, 0) > ENCODE_TRIES else max(1, self._batcher.num_rows)
+        most = 1 if group.shape.is_alone or self._failures.get(number, 0) > ENCODE_TRIES else max(1, self._batcher.num_rows)
         while True:
             token, rows, lost, ids, times, ticks, columns = self._hopper.take(number, self._unsorted_rows, most, self._most_bytes)
             if lost:

@@ -46,8 +46,7 @@ def connect_grpc(
     every row once, whatever was sent twice. From a worker, the URL of the shared recording changes nothing; another one takes that
     process's own rows.
     """
-    del default_blueprint
-    sinking.connect_grpc(active_stream(recording), url, flush_timeout_sec)
+    sinking.connect_grpc(active_stream(recording), url, flush_timeout_sec, default_blueprint)
 
 
 def serve_grpc(
@@ -89,14 +88,13 @@ def serve_grpc(
     nobody. SDKs may write into the server as well, for its viewers. Web viewers connect to the same port. Loopback only; to listen
     elsewhere, use ``set_sinks(GrpcServerSink("0.0.0.0"))``.
     """
-    del default_blueprint
     sink = GrpcServerSink(
         port=9876 if grpc_port is None else grpc_port,
         server_memory_limit=server_memory_limit,
         newest_first=newest_first,
         cors_allow_origin=cors_allow_origin,
     )
-    return sinking.serve_grpc(active_stream(recording), sink)
+    return sinking.serve_grpc(active_stream(recording), sink, default_blueprint)
 
 
 def stdout(default_blueprint: Any = None, recording: RecordingStream | None = None, *, write_footer: bool = True) -> None:
@@ -105,5 +103,5 @@ def stdout(default_blueprint: Any = None, recording: RecordingStream | None = No
     A terminal gets nothing: rows are buffered. SinkError: standard output is closed, or a socket. A reader that goes
     away is told once, and the rows are kept for the next sink.
     """
-    del default_blueprint, write_footer
-    sinking.stdout(active_stream(recording))
+    del write_footer  # a stream has none
+    sinking.stdout(active_stream(recording), default_blueprint)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from shmrerun.errors import FlushTimeoutError, RowsLostError, ShmrerunError, SinkError, UndeliveredError, say, say_once
 from shmrerun.producer.exit import hook_exit
+from shmrerun.producer.messages import default_messages, send_messages
 from shmrerun.producer.process import TREE_VARIABLE, is_inheriting, this_process
 from shmrerun.producer.wanted import Wanted, WantedFile, WantedServer, WantedStdout, WantedViewer
 from shmrerun.shm.session import open_session, sinks
@@ -61,7 +62,7 @@ def _files_of(session: Session) -> set[tuple[int, int]]:
     return found
 
 
-def set_sinks(stream: Stream | None, sinks: tuple[Any, ...]) -> None:
+def set_sinks(stream: Stream | None, sinks: tuple[Any, ...], blueprint: Any = None) -> None:
     """See :func:`shmrerun.set_sinks`."""
     for sink in sinks:
         if not isinstance(sink, (FileSink, GrpcSink, GrpcServerSink)):
@@ -76,7 +77,8 @@ def set_sinks(stream: Stream | None, sinks: tuple[Any, ...]) -> None:
     if len(sinks) > SESSION_OWN_SINKS - 1:
         raise SinkError(f"a recording goes to {SESSION_OWN_SINKS - 1} sinks at most, got {len(sinks)}")
     if sinks:
-        replace(stream, "set_sinks", [wanted_of(sink) for sink in sorted(sinks, key=lambda sink: not isinstance(sink, FileSink))])
+        wanted = [wanted_of(sink) for sink in sorted(sinks, key=lambda sink: not isinstance(sink, FileSink))]
+        replace(stream, "set_sinks", wanted, blueprint)
     else:
         disconnect(stream)
 
@@ -88,13 +90,16 @@ def wanted_of(sink: Any) -> Wanted:
     return WantedViewer(sink) if isinstance(sink, GrpcSink) else WantedServer(sink)
 
 
-def save(stream: Stream | None, path: Any, *, write_footer: bool) -> None:
+def save(stream: Stream | None, path: Any, *, write_footer: bool, blueprint: Any = None) -> None:
     """Make a file the stream's sink. A no-op while multiprocessing runs a module's top level again in a child."""
-    replace(stream, "save", [WantedFile(FileSink(path, write_footer=write_footer))])
+    replace(stream, "save", [WantedFile(FileSink(path, write_footer=write_footer))], blueprint)
 
 
-def replace(stream: Stream | None, call: str, wanted: list[Wanted]) -> list[Sink]:
-    """Put sinks in place of the present ones, the log's first. Returns their entries; none if nothing was to do."""
+def replace(stream: Stream | None, call: str, wanted: list[Wanted], blueprint: Any = None) -> list[Sink]:
+    """Put sinks in place of the present ones, the log's first, and send a blueprint there.
+
+    Returns their entries; none if nothing was to do, or it is done by another process.
+    """
     if is_inheriting():
         return []
     session = stream.live() if stream is not None and stream.enabled() else None
@@ -106,8 +111,12 @@ def replace(stream: Stream | None, call: str, wanted: list[Wanted]) -> list[Sink
         wanted = [one for one in wanted if one.kind == SINK_FILE and one.label == os.path.abspath(forced)]
         if not wanted:
             return []
+    messages = default_messages(stream, blueprint)
     with session.tree.meeting(wanted=TREE_VARIABLE in os.environ):
-        return _replace(stream, session, wanted)
+        found = _replace(stream, session, wanted)
+    if messages and found:
+        send_messages(stream, messages)
+    return found
 
 
 def _replace(stream: Stream, session: Session, wanted: list[Wanted]) -> list[Sink]:
@@ -184,25 +193,25 @@ def finish_files(stream: Stream) -> None:
         say(str(error))
 
 
-def connect_grpc(stream: Stream | None, url: str | None, flush_timeout_sec: float | None) -> None:
+def connect_grpc(stream: Stream | None, url: str | None, flush_timeout_sec: float | None, blueprint: Any = None) -> None:
     """See :func:`shmrerun.connect_grpc`."""
-    replace(stream, "connect_grpc", [WantedViewer(GrpcSink(url, flush_timeout_sec=flush_timeout_sec))])
+    replace(stream, "connect_grpc", [WantedViewer(GrpcSink(url, flush_timeout_sec=flush_timeout_sec))], blueprint)
 
 
-def serve_grpc(stream: Stream | None, sink: GrpcServerSink) -> str:
+def serve_grpc(stream: Stream | None, sink: GrpcServerSink, blueprint: Any = None) -> str:
     """See :func:`shmrerun.serve_grpc`."""
     wanted = WantedServer(sink)
-    if not replace(stream, "serve_grpc", [wanted]) and wanted.port == 0:
+    if not replace(stream, "serve_grpc", [wanted], blueprint) and wanted.port == 0:
         return "[rerun is disabled]"
     return wanted.url
 
 
-def stdout(stream: Stream | None) -> None:
+def stdout(stream: Stream | None, blueprint: Any = None) -> None:
     """See :func:`shmrerun.stdout`."""
     if not is_inheriting() and os.isatty(1):
         disconnect(stream)
         return
-    replace(stream, "stdout", [WantedStdout()])
+    replace(stream, "stdout", [WantedStdout()], blueprint)
 
 
 def _pieces(stream: Stream | None, missing: str) -> Session:

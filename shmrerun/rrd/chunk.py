@@ -1,7 +1,8 @@
 """Chunks: rows of one entity as an Arrow record batch with Rerun's metadata, and the bytes of that batch.
 
-Many chunks of a recording differ in nothing but their data, so all that does not change is made once, in a
-:class:`ChunkSchema`: Arrow fields, the order of columns, and the serialized schema with a gap for the chunk id.
+Many chunks of a recording differ in nothing but their data, so all that does not change is made once: Arrow fields and the order of
+columns, shared by all entities (:mod:`~shmrerun.rrd.fields`), and for one entity a :class:`ChunkSchema` with the serialized schema, which
+has a gap for the chunk id. The latter is some kilobytes; whoever writes many entities keeps those of the present ones.
 
 Source: rerun-sdk 0.41, chunk encoding (``sorbet:version`` 0.1.4), TUIDs and LZ4 of ``ArrowMsg``.
 """
@@ -14,32 +15,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from shmrerun.model.arrow_types import parse_type
-from shmrerun.model.parts import DURATION, SEQUENCE, TIMESTAMP, Column
+from shmrerun.rrd.fields import ROW_ID_TYPE, fields_in, fields_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
 
-ROW_ID = "rerun.controls.RowId"
+    from shmrerun.model.parts import Column
+
 SORBET_VERSION = "0.1.4"
 STATIC_TIME = -(2**63)  # int64-min means "static" to Rerun and is never a time
 
-_TIME_TYPES = {SEQUENCE: pa.int64(), DURATION: pa.duration("ns"), TIMESTAMP: pa.timestamp("ns")}
-_ROW_ID_TYPE = pa.binary(16)
-_ROW_ID_METADATA = {
-    "rerun:kind": "control",
-    "ARROW:extension:name": "rerun.datatypes.TUID",
-    "ARROW:extension:metadata": '{"namespace":"row"}',
-}
-_ROW_ID_FIELD = pa.field(ROW_ID, _ROW_ID_TYPE, nullable=False, metadata=_ROW_ID_METADATA | {"rerun:is_sorted": "true"})
 _END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
 _GAP = b"chunk_" + b"#" * 32  # stands for the chunk id in a serialized schema; '#' is never in an entity path unescaped
 _LZ4 = pa.Codec("lz4_raw")
 _MAX_UNCOMPRESSED = 1 << 32  # more than any message written by Rerun or by us; LZ4 blocks end at 2 GiB
-
-type_of_timeline = _TIME_TYPES.__getitem__
 
 
 def tuid_text(tuid: bytes) -> str:
@@ -48,16 +39,8 @@ def tuid_text(tuid: bytes) -> str:
     return digits[:16].upper() + digits[16:]
 
 
-class Descriptor(NamedTuple):
-    """What a component column holds; absent names are None."""
-
-    archetype: str | None
-    component: str
-    component_type: str | None
-
-
 class _Form(NamedTuple):
-    """A schema for one combination of sorted and unsorted time columns."""
+    """For one combination of sorted and unsorted time columns: the schema, and serialized with the entity's metadata around the id."""
 
     schema: pa.Schema
     before_id: bytes
@@ -89,38 +72,20 @@ class ChunkSchema:
 
     """
 
-    __slots__ = (
-        "_cell_order",
-        "_forms",
-        "_time_order",
-        "component_fields",
-        "descriptors",
-        "entity_path",
-        "is_static",
-        "time_fields",
-    )
+    __slots__ = ("_forms", "entity_path", "fields")
 
     def __init__(self, entity_path: str, timelines: tuple[tuple[str, int], ...], columns: tuple[Column, ...], is_static: bool) -> None:
-        names = [name for name, _ in timelines]
-        components = [column.component for column in columns]
-        if len(set(names)) != len(names) or len(set(components)) != len(components):
-            raise ValueError(f"A chunk has each timeline and component once, got {names} and {components}")
         if is_static and timelines:
-            raise ValueError(f"A static chunk has no timelines, got {names}")
+            raise ValueError(f"A static chunk has no timelines, got {[name for name, _ in timelines]}")
         if not is_static and not timelines:
             raise ValueError("A chunk without timelines is static")
         self.entity_path = entity_path
-        self.is_static = is_static
-        self._time_order = sorted(range(len(names)), key=names.__getitem__)
-        self._cell_order = sorted(range(len(columns)), key=lambda i: (columns[i].archetype or "", columns[i].component))
-        self.time_fields = tuple(_time_field(*timelines[i]) for i in self._time_order)
-        self.component_fields = tuple(_component_field(columns[i]) for i in self._cell_order)
-        self.descriptors = tuple(_descriptor(field) for field in self.component_fields)
+        self.fields = fields_of(timelines, columns)
         self._forms: dict[int, _Form] = {}
 
     @classmethod
     def of(cls, schema: pa.Schema) -> ChunkSchema:
-        """Return the schema of a decoded record batch; the same object for equal ones, as far as memory is bounded.
+        """Return the schema of a decoded record batch; equal ones share their ``fields``.
 
         Raises
         ------
@@ -130,25 +95,18 @@ class ChunkSchema:
         """
         metadata = schema.metadata or {}
         path = metadata.get(b"rerun:entity_path")
-        if path is None or not len(schema) or schema.field(0).type != _ROW_ID_TYPE:
+        if path is None or not len(schema) or schema.field(0).type != ROW_ID_TYPE:
             raise ValueError("Not a chunk: it lacks its entity path or its row ids")
-        key = path + b"\0" + schema.remove_metadata().serialize().to_pybytes()
-        found = _decoded.get(key)
-        if found is None:
-            found = cls.__new__(cls)
-            found.entity_path = path.decode("utf-8", "replace")
-            kinds = [_kind(field) for field in schema]
-            found._time_order = [i for i, kind in enumerate(kinds) if kind == b"index"]
-            found._cell_order = [i for i, kind in enumerate(kinds) if kind == b"data" and i]
-            found.time_fields = tuple(schema.field(i) for i in found._time_order)
-            found.component_fields = tuple(schema.field(i) for i in found._cell_order)
-            found.descriptors = tuple(_descriptor(field) for field in found.component_fields)
-            found.is_static = not found.time_fields
-            found._forms = {}
-            if len(_decoded) >= 4096:
-                _decoded.clear()
-            _decoded[key] = found
+        found = cls.__new__(cls)
+        found.entity_path = path.decode("utf-8", "replace")
+        found.fields = fields_in(schema)
+        found._forms = {}
         return found
+
+    @property
+    def is_static(self) -> bool:
+        """Whether rows are without time."""
+        return self.fields.is_static
 
     def build(self, chunk_id: bytes, row_ids: Any, times: Sequence[Any], cells: Sequence[Sequence[Any]]) -> Chunk:
         """Make a chunk of gathered columns.
@@ -177,54 +135,48 @@ class ChunkSchema:
         Nothing is copied. The chunk keeps the buffers alive.
 
         """
+        fields = self.fields
         rows, rest = divmod(memoryview(row_ids).nbytes, 16)
-        if rest or len(times) != len(self._time_order) or len(cells) != len(self._cell_order):
-            raise ValueError(f"{self.entity_path}: buffers do not match the {len(self._cell_order)} components")
+        if rest or len(times) != len(fields.time_order) or len(cells) != len(fields.cell_order):
+            raise ValueError(f"{self.entity_path}: buffers do not match the {len(fields.cell_order)} components")
         if rows > 1:
             ids = np.frombuffer(row_ids, "S16")
             if not (ids[1:] >= ids[:-1]).all():
                 raise ValueError(f"{self.entity_path}: row ids of a chunk must ascend")
-        arrays = [pa.Array.from_buffers(_ROW_ID_TYPE, rows, [None, pa.py_buffer(row_ids)], 0)]
+        arrays = [pa.Array.from_buffers(ROW_ID_TYPE, rows, [None, pa.py_buffer(row_ids)], 0)]
         ranges: list[tuple[int, int]] = []
         values: list[npt.NDArray[np.int64]] = []
         mask = 0
-        for place, i in enumerate(self._time_order):
+        for place, i in enumerate(fields.time_order):
             column = np.frombuffer(times[i], np.int64)
             if len(column) != rows:
                 raise ValueError(f"{self.entity_path}: {len(column)} times for {rows} rows")
             column, is_sorted = _check_times(column, ranges)
             mask |= is_sorted << place
             values.append(column)
-            arrays.append(pa.Array.from_buffers(self.time_fields[place].type, rows, [None, pa.py_buffer(column)], 0))
-        for place, i in enumerate(self._cell_order):
+            arrays.append(pa.Array.from_buffers(fields.time_fields[place].type, rows, [None, pa.py_buffer(column)], 0))
+        for place, i in enumerate(fields.cell_order):
             values_of_rows = cells[i][0]
-            if values_of_rows.type != self.component_fields[place].type.value_type:
-                raise ValueError(f"values are {values_of_rows.type}, the column has {self.component_fields[place].type.value_type}")
-            arrays.append(list_array(rows, *cells[i], of=self.component_fields[place].type))
+            if values_of_rows.type != fields.component_fields[place].type.value_type:
+                raise ValueError(f"values are {values_of_rows.type}, the column has {fields.component_fields[place].type.value_type}")
+            arrays.append(list_array(rows, *cells[i], of=fields.component_fields[place].type))
         form = self._forms.get(mask) or self._make_form(mask)
         batch = pa.RecordBatch.from_arrays(arrays, schema=form.schema)
         filled, sparse = _count(arrays[1 + len(values) :], values)
         return Chunk(chunk_id, self, batch, time_ranges=tuple(ranges), filled=filled, sparse=sparse, form=form)
 
     def _make_form(self, mask: int) -> _Form:
-        times = [
-            field.with_metadata(field.metadata | {b"rerun:is_sorted": b"true"}) if mask >> place & 1 else field
-            for place, field in enumerate(self.time_fields)
-        ]
-        metadata = {"rerun:id": _GAP, "rerun:entity_path": self.entity_path, "sorbet:version": SORBET_VERSION}
-        schema = pa.schema([_ROW_ID_FIELD, *times, *self.component_fields], metadata)
-        before, gap, after = schema.serialize().to_pybytes().partition(_GAP)
-        # A name may imitate the gap; and dictionaries travel in messages of their own, which only the stream writer makes.
-        usable = gap and _GAP not in after and not any(_has_dictionary(field.type) for field in schema)
-        form = self._forms[mask] = _Form(schema, before, after) if usable else _Form(schema, b"", b"")
+        plain, has_dictionary = self.fields.schema(mask)
+        serialized = b""
+        if not has_dictionary:  # dictionaries travel in messages of their own, which only the stream writer makes
+            serialized = plain.with_metadata(_metadata(_GAP, self.entity_path)).serialize().to_pybytes()
+        before, _, after = serialized.partition(_GAP)
+        form = self._forms[mask] = _Form(plain, b"", b"") if _GAP in after else _Form(plain, before, after)  # a name may imitate the gap
         return form
 
 
-def _has_dictionary(t: pa.DataType) -> bool:
-    return pa.types.is_dictionary(t) or any(_has_dictionary(t.field(i).type) for i in range(t.num_fields))
-
-
-_decoded: dict[bytes, ChunkSchema] = {}
+def _metadata(chunk_id: bytes, entity_path: str) -> dict[str | bytes, str | bytes]:
+    return {"rerun:id": chunk_id, "rerun:entity_path": entity_path, "sorbet:version": SORBET_VERSION}
 
 
 class Chunk:
@@ -237,7 +189,7 @@ class Chunk:
     schema : ChunkSchema
     num_rows : int
     time_ranges : tuple of (int, int)
-        Smallest and largest time on each of ``schema.time_fields``; empty without rows.
+        Smallest and largest time on each of ``schema.fields.time_fields``; empty without rows.
     filled : int
         Bit ``i`` is set if component ``i`` of the schema has a value in any row.
     sparse : dict
@@ -282,8 +234,7 @@ class Chunk:
         """The record batch with all of its metadata."""
         if self._form is None:
             return self._rows
-        metadata = self._form.schema.metadata | {b"rerun:id": b"chunk_" + tuid_text(self.chunk_id).encode()}
-        return self._rows.replace_schema_metadata(metadata)
+        return self._rows.replace_schema_metadata(_metadata(b"chunk_" + tuid_text(self.chunk_id).encode(), self.entity_path))
 
 
 def chunk_from_batch(batch: pa.RecordBatch) -> Chunk:
@@ -305,12 +256,12 @@ def chunk_from_batch(batch: pa.RecordBatch) -> Chunk:
     schema = ChunkSchema.of(batch.schema)
     values = []
     ranges: list[tuple[int, int]] = []
-    for i in schema._time_order:
+    for i in schema.fields.time_order:
         column = batch.column(i)
         if column.null_count or column.type.bit_width != 64:
             raise ValueError(f"{schema.entity_path}: times of {batch.schema.names[i]!r} are not dense 64-bit integers")
         values.append(_check_times(column.view(pa.int64()).to_numpy(), ranges)[0])
-    filled, sparse = _count([batch.column(i) for i in schema._cell_order], values)
+    filled, sparse = _count([batch.column(i) for i in schema.fields.cell_order], values)
     return Chunk(chunk_id, schema, batch, time_ranges=tuple(ranges), filled=filled, sparse=sparse)
 
 
@@ -369,35 +320,6 @@ def decode(arrow_msg: Any) -> pa.RecordBatch:
     except (pa.ArrowException, OSError, EOFError, StopIteration, OverflowError) as error:
         raise ValueError(f"ArrowMsg does not decode: {error}") from None
     return batch
-
-
-def _time_field(name: str, kind: int) -> pa.Field:
-    metadata = {"rerun:kind": "index", "rerun:index_name": name}
-    return pa.field(name, _TIME_TYPES[kind], nullable=True, metadata=metadata)
-
-
-def _component_field(column: Column) -> pa.Field:
-    metadata = {"rerun:kind": "data", "rerun:component": column.component}
-    if column.archetype:
-        metadata["rerun:archetype"] = column.archetype
-    if column.component_type:
-        metadata["rerun:component_type"] = column.component_type
-    item = pa.field("item", parse_type(column.arrow), nullable=True)
-    return pa.field(column.component, pa.list_(item), nullable=True, metadata=metadata)
-
-
-def _kind(field: pa.Field) -> bytes:
-    kind: bytes = (field.metadata or {}).get(b"rerun:kind", b"data")
-    return kind
-
-
-def _descriptor(field: pa.Field) -> Descriptor:
-    metadata = field.metadata or {}
-    archetype, component, component_type = (
-        metadata[key].decode("utf-8", "replace") if key in metadata else None
-        for key in (b"rerun:archetype", b"rerun:component", b"rerun:component_type")
-    )
-    return Descriptor(archetype, component or field.name, component_type)
 
 
 def _check_times(column: npt.NDArray[np.int64], ranges: list[tuple[int, int]]) -> tuple[npt.NDArray[np.int64], bool]:

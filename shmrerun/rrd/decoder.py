@@ -17,8 +17,8 @@ from google.protobuf.message import DecodeError
 
 from shmrerun.framing import ARROW_MSG, BLUEPRINT_ACTIVATION, END, FRAME, HOLE, MAGIC, MESSAGE_HEADER_BYTES, STREAM_HEADER_BYTES
 from shmrerun.rrd import proto
-from shmrerun.rrd.chunk import chunk_from_batch, decode
-from shmrerun.rrd.encoder import STREAM_FOOTER_BYTES, is_stream_footer
+from shmrerun.rrd.chunk import Chunk, chunk_from_batch, decode
+from shmrerun.rrd.encoder import BLUEPRINT, STREAM_FOOTER_BYTES, is_stream_footer
 from shmrerun.rrd.footer import Manifest
 
 if TYPE_CHECKING:
@@ -195,6 +195,31 @@ def batches(source: Source, start: int = 0) -> Iterator[tuple[Message, Any, pa.R
             yield message, arrow_msg, batch
 
 
+def read_chunk(payload: bytes | memoryview) -> tuple[Any, Chunk] | None:
+    """Return the ``ArrowMsg`` of a payload with its chunk; None: it does not decode, or is no chunk. MemoryError."""
+    try:
+        arrow_msg = proto.ArrowMsg.FromString(bytes(payload))
+        return arrow_msg, chunk_from_batch(decode(arrow_msg))
+    except MemoryError:
+        raise
+    except Exception:  # of any type: others made it
+        return None
+
+
+def chunks(source: Source, start: int = 0) -> Iterator[tuple[Message, Any, Chunk]]:
+    """Iterate over the messages of a file that :func:`read_chunk` makes chunks of, from the message at ``start`` on."""
+    with _opened(source) as fd:
+        for message in scan(fd, start):
+            found = read_chunk(read_payload(fd, message)) if message.kind == ARROW_MSG else None
+            if found is not None:
+                yield message, *found
+
+
+def is_temporal_row(arrow_msg: Any, chunk: Chunk) -> bool:
+    """Tell whether a chunk holds rows of a recording at some time: neither static ones, nor a blueprint's."""
+    return not (chunk.is_static or arrow_msg.is_static or arrow_msg.store_id.kind == BLUEPRINT)
+
+
 def row_ids(source: Source, start: int = 0) -> set[bytes]:
     """Return the row ids (16 bytes, big-endian) of all chunks from the message at ``start`` on, of all stores."""
     found: set[bytes] = set()
@@ -219,14 +244,15 @@ def rebuild_manifests(source: Source) -> dict[bytes, Manifest]:
 
     """
     manifests: dict[bytes, Manifest] = {}
-    for message, arrow_msg, batch in batches(source):
-        try:
-            chunk = chunk_from_batch(batch)
-        except ValueError:
-            continue
-        manifest = manifests.setdefault(arrow_msg.store_id.SerializeToString(), Manifest())
-        manifest.add(chunk, message.payload_offset, message.payload_size, arrow_msg.uncompressed_size)
+    for message, arrow_msg, chunk in chunks(source):
+        add_chunk(manifests, arrow_msg, chunk, message.payload_offset, message.payload_size)
     return manifests
+
+
+def add_chunk(manifests: dict[bytes, Manifest], arrow_msg: Any, chunk: Chunk, offset: int, size: int) -> None:
+    """Enter a chunk that was written into the manifest of its store; ``offset`` and ``size`` are those of the payload."""
+    manifest = manifests.setdefault(arrow_msg.store_id.SerializeToString(), Manifest())
+    manifest.add(chunk, offset, size, arrow_msg.uncompressed_size)
 
 
 def rebuild_manifest(source: Source, store_id: bytes | None = None) -> Manifest:

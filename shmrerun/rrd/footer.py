@@ -10,18 +10,23 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from shmrerun.rrd import proto
-from shmrerun.rrd.chunk import ROW_ID, Chunk, ChunkSchema, Descriptor
+from shmrerun.rrd.fields import ROW_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import numpy.typing as npt
+
+    from shmrerun.rrd.chunk import Chunk
+    from shmrerun.rrd.fields import Descriptor, Fields
+
+    _Sparse = dict[int, tuple[int, tuple[tuple[int, int], ...]]]
 
 _MAX_LZ4 = 1 << 30  # a larger table is written as it is: LZ4 blocks end at 2 GiB
 _PROPERTIES = "/__properties"
@@ -29,33 +34,26 @@ _ARCHETYPES = ("rerun.archetypes.", "rerun.blueprint.archetypes.")
 _NAME = str.maketrans(dict.fromkeys(", -.\\", "_"))
 
 
-class _Group:
-    """What a manifest keeps of the chunks of one :class:`~shmrerun.rrd.chunk.ChunkSchema`."""
-
-    __slots__ = ("filled", "places", "schema", "sparse", "times")
-
-    def __init__(self, schema: ChunkSchema) -> None:
-        self.schema = schema
-        self.places = array("q")  # rows of the table
-        self.times = array("q")  # smallest and largest time of each timeline, for each chunk
-        self.filled = 0
-        self.sparse: dict[int, dict[int, tuple[int, tuple[tuple[int, int], ...]]]] = {}  # by row of the table
-
-
 class Manifest:
     """Chunks of one store in one stream.
 
     Notes
     -----
-    About 100 bytes are kept for a chunk with two timelines; more only for chunks in which components are absent from
-    some rows. Not thread-safe.
+    About 85 bytes are kept for a chunk with two timelines, and 150 for an entity; more only for chunks in which components are absent
+    from some rows. Not thread-safe.
 
     """
 
     def __init__(self) -> None:
         self._ids = bytearray()
         self._numbers = array("Q")  # rows, offset, size, uncompressed size of each chunk
-        self._groups: dict[ChunkSchema, _Group] = {}
+        self._owners = array("i")  # of each chunk: its entity with its columns, by number
+        self._times = array("q")  # of each chunk: smallest and largest time on each of its timelines
+        self._sparse: dict[int, _Sparse] = {}  # by chunk
+        self._known: dict[Fields, dict[str, int]] = {}  # columns and path of an owner -> its number
+        self._paths: list[str] = []  # of the owners
+        self._fields: list[Fields] = []
+        self._filled: list[int] = []  # bits of the components that had a value
 
     def __len__(self) -> int:
         return len(self._ids) // 16
@@ -80,21 +78,27 @@ class Manifest:
             Bytes of the chunk's Arrow IPC stream, as the message says.
 
         """
-        group = self._groups.get(chunk.schema)
-        if group is None:
-            group = self._groups[chunk.schema] = _Group(chunk.schema)
-        place = len(self._ids) >> 4
+        fields = chunk.schema.fields
+        known = self._known.get(fields)
+        if known is None:
+            known = self._known[fields] = {}
+        owner = known.get(chunk.entity_path)
+        if owner is None:
+            owner = known[chunk.entity_path] = len(self._paths)
+            self._paths.append(chunk.entity_path)
+            self._fields.append(fields)
+            self._filled.append(0)
+        if chunk.sparse and chunk.num_rows:
+            self._sparse[len(self)] = chunk.sparse
         self._ids += chunk.chunk_id
         self._numbers.extend((chunk.num_rows, byte_offset, byte_size, uncompressed_size))
-        group.places.append(place)
-        group.filled |= chunk.filled
+        self._owners.append(owner)
+        self._filled[owner] |= chunk.filled
         if chunk.num_rows:
             for low_high in chunk.time_ranges:
-                group.times.extend(low_high)
-            if chunk.sparse:
-                group.sparse[place] = chunk.sparse
+                self._times.extend(low_high)
         else:
-            group.times.extend((0, 0) * len(chunk.schema.time_fields))  # _table() makes them null
+            self._times.extend((0, 0) * len(fields.time_fields))  # _table() makes them null
 
     def payload(self, store_id: bytes) -> bytes:
         """Return the serialized ``RrdFooter`` of a stream with this store alone; ``b""`` without chunks."""
@@ -130,18 +134,17 @@ class Manifest:
             fields.append(pa.field(name, kind, nullable=True, metadata=index))
         columns: dict[str, tuple[pa.DataType, dict[bytes, bytes]]] = {}
         filled: set[str] = set()
-        for group in self._groups.values():
-            path = group.schema.entity_path
-            for i, field in enumerate(group.schema.component_fields):
-                component = group.schema.descriptors[i].component
+        for path, owned, bits in zip(self._paths, self._fields, self._filled, strict=True):
+            for i, field in enumerate(owned.component_fields):
+                component = owned.descriptors[i].component
                 name = _column_name(path, component)
                 _, metadata = columns.setdefault(name, (field.type, dict(field.metadata or {})))
                 metadata[b"rerun:entity_path"] = path.encode("utf-8")
-                if group.schema.is_static:
+                if owned.is_static:
                     metadata[b"rerun:is_static"] = b"true"
                 if component == "Clear:is_recursive":
                     metadata[b"rerun:is_tombstone"] = b"true"
-                if group.filled >> i & 1:
+                if bits >> i & 1:
                     filled.add(name)
         for name, (kind, metadata) in columns.items():
             if name not in filled:
@@ -157,47 +160,65 @@ class Manifest:
         those columns are left out.
         """
         owners: dict[tuple[str, str], Descriptor] = {}
-        for group in self._groups.values():
-            for descriptor in group.schema.descriptors:
-                owners.setdefault((group.schema.entity_path, descriptor.component), descriptor)
+        for path, fields in zip(self._paths, self._fields, strict=True):
+            for descriptor in fields.descriptors:
+                owners.setdefault((path, descriptor.component), descriptor)
         return set(owners.values())
+
+    def _groups(self) -> list[_Group]:
+        """Chunks with the same columns, of all entities."""
+        numbers = {fields: number for number, fields in enumerate(self._known)}
+        kinds = np.array([numbers[fields] for fields in self._fields], np.int32)[np.array(self._owners, np.int32)]
+        widths = np.array([2 * len(fields.time_fields) for fields in numbers], np.int64)[kinds]
+        starts = np.cumsum(widths) - widths
+        times = np.array(self._times, np.int64)
+        order = np.argsort(kinds, kind="stable")
+        bounds = np.searchsorted(kinds[order], np.arange(len(numbers) + 1))
+        found = []
+        for number, fields in enumerate(numbers):
+            places = order[bounds[number] : bounds[number + 1]]
+            width = len(fields.time_fields)
+            mine = times[starts[places][:, None] + np.arange(2 * width)].reshape(len(places), width, 2)
+            found.append(_Group(fields, places, mine, []))
+        for place, sparse in self._sparse.items():
+            found[kinds[place]].sparse.append((place, sparse))
+        return found
 
     def _timelines(self) -> dict[str, pa.DataType]:
         timelines: dict[str, pa.DataType] = {}
-        for group in self._groups.values():
-            for field in group.schema.time_fields:
+        for fields in self._known:
+            for field in fields.time_fields:
                 timelines.setdefault(field.name, field.type)
         return timelines
 
     def _table(self) -> pa.RecordBatch:
         """Return the table with one row for each chunk."""
         total = len(self)
-        groups = list(self._groups.values())
+        groups = self._groups()
         numbers = np.frombuffer(self._numbers, np.uint64).reshape(total, 4)
         rows = numbers[:, 0]
-        owner = np.zeros(total, np.int32)
-        for i, group in enumerate(groups):
-            owner[group.places] = i
-        paths = pa.array([group.schema.entity_path for group in groups], pa.string())
-        static = np.array([group.schema.is_static for group in groups])
+        owners = np.array(self._owners, np.int32)
+        static = np.zeros(total, np.bool_)
+        for group in groups:
+            static[group.places] = group.fields.is_static
         table = _Table()
-        table.add("chunk_entity_path", paths.take(pa.array(owner)))
+        table.add("chunk_entity_path", pa.array(self._paths, pa.string()).take(pa.array(owners)))
         ids = pa.py_buffer(bytes(self._ids))
         table.add("chunk_id", pa.Array.from_buffers(pa.binary(16), total, [None, ids], 0))
-        table.add("chunk_is_static", pa.array(static[owner]))
+        table.add("chunk_is_static", pa.array(static))
         names = ("chunk_num_rows", "chunk_byte_offset", "chunk_byte_size", "chunk_byte_size_uncompressed")
         for i, name in enumerate(names):
             table.add(name, pa.array(numbers[:, i]))
 
         holders: dict[Descriptor, list[tuple[_Group, int]]] = {}  # groups with a component, and its index there
         for group in groups:
-            for i, descriptor in enumerate(group.schema.descriptors):
+            for i, descriptor in enumerate(group.fields.descriptors):
                 holders.setdefault(descriptor, []).append((group, i))
         descriptors = sorted(holders, key=lambda d: (d.archetype or "", d.component, d.component_type or ""))
         for descriptor in descriptors:
             has = np.zeros(total, np.bool_)
             for group, _ in holders[descriptor]:
-                if group.schema.is_static:
+                if group.fields.is_static:
                     has[group.places] = True
             table.add("has_static_data", pa.array(has), descriptor=descriptor, index="rerun:static")
 
@@ -226,6 +247,15 @@ class Manifest:
         return table.batch()
 
 
+class _Group(NamedTuple):
+    """Chunks with the same columns, for the table."""
+
+    fields: Fields
+    places: npt.NDArray[np.int64]  # rows of the table
+    times: npt.NDArray[np.int64]  # chunk x timeline x (smallest, largest)
+    sparse: list[tuple[int, _Sparse]]  # by row of the table
+
+
 class _Spans:
     """Smallest and largest time and number of rows, for each chunk, on one timeline and of one component or all."""
 
@@ -236,16 +266,15 @@ class _Spans:
 
     def take(self, group: _Group, timeline: str, component: int | None = None) -> bool:
         """Enter the chunks of a group; False if they are without the timeline."""
-        names = [field.name for field in group.schema.time_fields]
+        names = [field.name for field in group.fields.time_fields]
         if timeline not in names:
             return False
         at = names.index(timeline)
-        places = np.frombuffer(group.places, np.int64)
-        times = np.frombuffer(group.times, np.int64).reshape(len(places), len(names), 2)
-        self._ends[:, places] = times[:, at].T
+        places = group.places
+        self._ends[:, places] = group.times[:, at].T
         self.counts[places] = self._rows[places]
         if component is not None:
-            for place, sparse in group.sparse.items():
+            for place, sparse in group.sparse:
                 if component in sparse:
                     count, ranges = sparse[component]
                     self.counts[place] = count

@@ -16,7 +16,7 @@ from shmrerun.errors import SegmentError, say_once
 from shmrerun.shm import places, segments
 from shmrerun.shm.locks import lock_byte, unlock_byte
 from shmrerun.shm.session import Sink, lane_name, open_session, sinks
-from shmrerun.shm.tree import AGGREGATOR_BYTE, BIRTH_BYTE, START_NANOS, Tree, process_gone
+from shmrerun.shm.tree import AGGREGATOR_BYTE, BIRTH_BYTE, SAID, START_NANOS, Tree, process_gone
 from shmrerun.shm.words import (
     LANE_MAGIC,
     RECORD_ROW,
@@ -222,11 +222,22 @@ def remove_tree_files(token: str, directory: str) -> None:
         for name in sorted(os.listdir(directory), key=lambda name: name == "lock"):  # the lock last: who holds it is making or removing
             with contextlib.suppress(OSError):
                 os.unlink(f"{directory}/{name}")
-    with contextlib.suppress(OSError):
-        os.rmdir(directory)
+    _remove_directory(directory)
     for place in (spilled, runtime):
         if place:
             places.remove_empty(place)
+
+
+def _remove_directory(directory: str) -> bool:
+    """Remove a tree's directory with its marks, also where a process that is about to join the tree makes one meanwhile."""
+    for _ in range(3):
+        with contextlib.suppress(OSError):
+            for name in os.listdir(directory):
+                if name.startswith(SAID):
+                    os.unlink(f"{directory}/{name}")
+            os.rmdir(directory)
+            return True
+    return False
 
 
 def _remove_keys(runtime: str, token: str) -> None:
@@ -245,11 +256,7 @@ def remove_half_made(runtime: str, token: str, *, only_look: bool = False) -> bo
     try:
         fd = os.open(f"{directory}/lock", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
-        with contextlib.suppress(OSError):
-            if not only_look:
-                os.rmdir(directory)  # whoever is just making it makes it again
-            return True
-        return False
+        return only_look or _remove_directory(directory)  # whoever is just making it makes it again
     except OSError:
         return False
     try:

@@ -3,6 +3,8 @@
 The directory of a tree, ``<runtime>/<token>/``, holds ``lock`` (byte 0: the aggregator; byte 1: held while the tree is made or
 removed; byte 2: ``shmrerun recover``; byte 3: see ``meeting``; byte 4: the live worker; byte 16 + i: process slot i), ``bell`` (a FIFO;
 ``live`` is the worker's) and, once something spilled, ``spill`` (a link to where; see ``places``).
+An empty ``said-...`` stands there for each thing that a process of the tree has said, for the others to be quiet of
+(``errors.say_once``).
 
 Nobody is dead by one key: the byte lock must be free *and* pid and start time must say so; zombies count as gone. Nobody waits for
 another process without a bound: joining takes no lock at all, making and removing a tree give up after ``BIRTH_SECONDS``.
@@ -16,7 +18,7 @@ import stat
 import time
 from typing import TYPE_CHECKING
 
-from shmrerun import _core
+from shmrerun import _core, errors
 from shmrerun.errors import AggregatorError, SegmentError, say_once
 from shmrerun.shm import places, segments
 from shmrerun.shm.launch import launch
@@ -42,6 +44,7 @@ STALE_NANOS = 300_000_000  # a heartbeat older than this makes producers look at
 FAILED_STARTS = 5  # so many aggregators of ours died before they were ready: say why
 START_NANOS = 10_000_000_000  # an aggregator that is not ready after this is given up, and another one started
 BIRTH_SECONDS = 5.0  # whoever makes or removes a tree has so long, then the others say who it is
+SAID = "said-"  # what the names of marks begin with
 SWEEP_SECONDS = 10.0  # the end of a tree or session takes no longer, unless the aggregator died in it
 
 
@@ -71,6 +74,34 @@ def process_gone(pid: int, start_time: int) -> bool:
     """Whether key two says dead: no such pid, a zombie, or another process's start time."""
     state, started = process_facts(pid)
     return state in ("", "Z", "X") or (start_time != 0 and started != start_time)
+
+
+class _Said:
+    """What a tree's processes have said: an empty file for each key, of whoever was first. Inherited by fork, as the tree is."""
+
+    most = 256  # files of one process; further keys are told once a process
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+        self._made = 0
+
+    def __call__(self, key: str) -> bool:
+        """Whether no process of the tree has said this yet; True too if that cannot be known."""
+        from hashlib import blake2b
+
+        if self._made >= self.most:
+            return True
+        digest = blake2b(key.encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()
+        try:
+            os.close(
+                os.open(f"{self._directory}/{SAID}{digest}", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            )
+        except FileExistsError:
+            return False
+        except OSError:  # the tree is gone, or belongs to another user, or there is no room
+            return True
+        self._made += 1
+        return True
 
 
 class Tree:
@@ -278,6 +309,7 @@ class Tree:
             self.free_process(ref)
             unlock_byte(fd, FIRST_BYTE + (ref >> 32))
             raise TreeEndedError(f"the tree has ended (tree {self.token})")
+        errors.is_first_to_say = _Said(self.directory)
 
     def process_slot(self, index: int) -> tuple[int, int, int, int]:
         """Pid (0: free), serial, start time and pid namespace of a process slot."""
@@ -430,6 +462,7 @@ class Tree:
         if self.index < 0:
             return
         ref, self.index = self.ref, -1
+        errors.is_first_to_say = None  # nothing may be made in the directory of a tree that ends
         self.free_process(ref)
         self.wake()
         deadline = time.monotonic() + seconds

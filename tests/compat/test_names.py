@@ -25,7 +25,7 @@ ABSENT = {  # reason: what rerun has, as a function, class, module or method of 
     "viewers, servers and notebooks": {
         "notebook_show", "web",
     },
-    "blueprints": {"blueprint", "send_blueprint", "visualizer"},
+    "blueprints": {"blueprint", "visualizer"},
     "file loaders": {"log_file_from_contents", "log_file_from_path", "urdf"},
     "replay of chunks and tables": {"chunk", "send_chunks", "send_dataframe", "send_record_batch"},
     "the query side": {"auth", "catalog", "experimental", "login", "logout", "server", "tracing_session"},

@@ -24,7 +24,7 @@ BELOW = {  # room: rooms that it may import; each may import itself
     "shm": ("errors", "_core", "framing"),
     "rrd": ("errors", "_core", "framing", "model"),
     "sinks": ("errors",),
-    "producer": ("errors", "_core", "framing", "model", "shm", "sinks"),
+    "producer": ("errors", "_core", "framing", "model", "rrd", "shm", "sinks"),
     "recording_stream": ("errors", "_core", "model", "shm", "sinks", "producer"),
     "scopes": ("recording_stream",),
     "faces": ("errors", "model"),

@@ -160,8 +160,8 @@ def test_decoded_chunk_has_what_the_footer_needs():
         for name in Chunk.__slots__:
             if name not in ("_form", "_rows", "schema"):
                 assert getattr(again, name) == getattr(chunk, name)
-        assert again.schema.descriptors == chunk.schema.descriptors
-        assert chunk_from_batch(chunk.batch).schema is again.schema
+        assert again.schema.fields.descriptors == chunk.schema.fields.descriptors
+        assert chunk_from_batch(chunk.batch).schema.fields is again.schema.fields
         assert decode_message(encode(again)).equals(chunk.batch, check_metadata=True)
 
 

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import tracemalloc
 
 import pytest
 
-from shmrerun import _core
+from shmrerun import _core, framing
 from shmrerun.aggregator.batcher import Batcher
 from shmrerun.aggregator.commit_log import CommitLog
 from shmrerun.aggregator.descriptors import Descriptors
+from shmrerun.aggregator.merge import SCHEMAS
 from shmrerun.aggregator.writer import Writer
 from shmrerun.model.archetype import archetype_class
+from shmrerun.model.parts import Column, ColumnSet
+from shmrerun.rrd import decoder
 from shmrerun.shm import segments
-from shmrerun.shm.words import LANE_MAGIC, ROW_STATIC, SWITCH_ENABLED, HeadView, LaneView, SessionView, TreeView
+from shmrerun.shm.words import (
+    LANE_MAGIC,
+    ROW_MESSAGE,
+    ROW_STATIC,
+    ROW_UNCOUNTED,
+    SWITCH_ENABLED,
+    HeadView,
+    LaneView,
+    SessionView,
+    TreeView,
+)
 
 
 def memory(size):
@@ -41,13 +56,13 @@ class Log(CommitLog):
 class Rig:
     """One producer's lane, one writer, one log; in place of a session, a feed and lanes."""
 
-    def __init__(self, path):
+    def __init__(self, path, *, ring=1 << 16, dictionary=4096):
         tree, self.words = TreeView(memory(TreeView.size)), SessionView(memory(SessionView.size))
         tree.budget_limit = 1 << 30
         self.words.switches = SWITCH_ENABLED
         HeadView(self.words.segment).uid = os.geteuid()
         self.name = f"shmrerun-test{os.urandom(4).hex()}.0.0."
-        self.lane = _core.Lane(tree.segment, self.words.segment, 99, 0, 1, self.name, 1 << 16, 4096)
+        self.lane = _core.Lane(tree.segment, self.words.segment, 99, 0, 1, self.name, ring, dictionary)
         self.hopper = _core.Hopper()
         self.log = Log(os.open(path, os.O_RDWR | os.O_CREAT), str(path), ("app", "rec"), Descriptors(100))
         self.writer = Writer(self, self.hopper, Batcher(0, 1 << 20, 1 << 62, patient=False), self, 8192)
@@ -78,16 +93,19 @@ class Rig:
         return
 
     def row(self, value, path=b"/rows"):
-        columns, parts = archetype_class("Scalars")(value)._row()
+        self.entity(archetype_class("Scalars")(value), path)
+
+    def entity(self, entity, path=b"/rows"):
+        columns, parts = entity._row()
         columns.id = columns.id or _core.columns(columns.definition)
         assert self.lane.append(_core.path(path), columns.id, parts, ROW_STATIC)[0] <= 2
 
-    def flush(self):
+    def flush(self, *, everything=True):
         if not self.attached:
             self.hopper.add_reader(segments.attach(self.name + "0", LANE_MAGIC, LaneView.least))
             self.attached = True
         self.writer.drain(self)
-        return self.writer.flush(0, everything=True, asked=True)
+        return self.writer.flush(0, everything=everything, asked=True)
 
     @property
     def pending(self):
@@ -160,3 +178,102 @@ def test_a_group_that_fails_holds_up_no_other_and_no_flush_is_called_done(rig):
         rounds += 1
     assert rounds < 6
     assert (rig.pending, rig.writer.rows, rig.words.dropped) == (0, 6, 6)
+
+
+def message(rig, *messages):
+    """Log ready-made messages as one row."""
+    data = b"".join(messages)
+    columns = ColumnSet((Column("message", None, None, "binary"),))
+    columns.id = columns.id or _core.columns(columns.definition)
+    parts = (1, None, (0).to_bytes(4, "little") + len(data).to_bytes(4, "little"), data)
+    flags = ROW_STATIC | ROW_UNCOUNTED | ROW_MESSAGE
+    assert rig.lane.append(_core.path(b"/__messages"), columns.id, parts, flags)[0] <= 2
+
+
+def test_messages_come_first_in_their_order_and_share_nothing(rig):
+    """Ready-made messages are written as they are, before the rows that wait, though the batcher is in no hurry; they take no ticks."""
+    batcher = Batcher(1 << 62, 1 << 20, 1 << 62, patient=False)
+    rig.writer._batcher = batcher
+    sent = [framing.frame(framing.BLUEPRINT_ACTIVATION, bytes([number] * number)) for number in range(1, 6)]
+    rig.row(1)
+    message(rig, *sent[:2])
+    message(rig, *sent[2:3])
+    rig.row(2)
+    message(rig, *sent[3:])
+    rig.flush(everything=False)
+    assert (rig.pending, rig.writer.rows) == (2, 3)
+    assert rig.hopper.next_tick == 2
+    found = [framing.frame(m.kind, decoder.read_payload(rig.log.fd, m)) for m in decoder.scan(rig.log.fd)]
+    assert found[1:] == sent
+    rig.flush()
+    assert (rig.pending, rig.writer.rows) == (0, 5)
+
+
+def test_messages_that_are_none_are_lost_alone(rig):
+    """A record that holds no messages costs itself, and is counted; the log is whole."""
+    good = framing.frame(framing.BLUEPRINT_ACTIVATION, b"")
+    message(rig, b"garbage garbage garbage garbage")
+    message(rig, good)
+    for _ in range(10):
+        rig.flush()
+    assert (rig.pending, rig.writer.rows, rig.words.dropped, rig.words.failures) == (0, 1, 1, 1)
+    assert [m.kind for m in decoder.scan(rig.log.fd)] == [1, 3]
+
+
+def test_messages_wait_while_the_log_cannot_be_written(rig):
+    """A full disk costs no message."""
+    rig.log.error = OSError(28, "full")
+    rig.log.append_messages = rig.log.append
+    message(rig, framing.frame(framing.BLUEPRINT_ACTIVATION, b""))
+    assert not rig.flush(everything=False)
+    assert rig.pending == 1
+    del rig.log.append_messages
+    rig.flush()
+    assert (rig.pending, rig.writer.rows) == (0, 1)
+
+
+def many_entities(rig, numbers):
+    """Log and write a row for each of many entities, a part at a time; returns the bytes that Python objects took for each."""
+    numbers = list(numbers)
+    gc.collect()
+    before = tracemalloc.get_traced_memory()[0]
+    for start in range(0, len(numbers), 500):
+        for number in numbers[start : start + 500]:
+            rig.row(number, b"/an/entity/with/quite/a/path/%d" % number)
+        assert rig.flush()
+        assert rig.hopper.advance() is None
+    gc.collect()
+    return (tracemalloc.get_traced_memory()[0] - before) / len(numbers)
+
+
+def test_an_entity_costs_little_for_ever(tmp_path):
+    """Beyond those that were written last an entity costs less than 1 kB, footer included; what is known already costs its chunks alone."""
+    rig = Rig(tmp_path / "log.rrd", ring=1 << 22, dictionary=1 << 21)
+    try:
+        tracemalloc.start()
+        many_entities(rig, range(SCHEMAS))  # what is kept of the last ones, and what all of them share
+        each = many_entities(rig, range(SCHEMAS, SCHEMAS + 2000))
+        again = many_entities(rig, range(2000))
+        tracemalloc.stop()
+        assert rig.writer.rows == SCHEMAS + 4000
+        assert each < 1000
+        assert again < 200
+        rig.log.finish()
+        assert len({chunk.entity_path for _, _, chunk in decoder.chunks(rig.log.path)}) == SCHEMAS + 2000
+    finally:
+        rig.log.close()
+        rig.lane.close()
+        segments.unlink(rig.name + "0")
+
+
+def test_groups_of_a_family_meet_later(rig):
+    """Rows of one entity with other components share a chunk from the second kind on, and a third of another type does not."""
+    for value in range(3):
+        rig.row(value)
+        rig.flush()
+    boxes = [archetype_class("Boxes2D").from_fields(half_sizes=[[1, 1]]), archetype_class("Boxes2D").from_fields(centers=[[2, 2]])]
+    for row in (*boxes, archetype_class("TextLog")("x")):
+        rig.entity(row)
+    rig.flush()
+    found = [sorted(d.component for d in chunk.schema.fields.descriptors) for _, _, chunk in decoder.chunks(rig.log.path)]
+    assert found == [["Scalars:scalars"]] * 3 + [["Boxes2D:centers", "Boxes2D:half_sizes"], ["TextLog:text"]]
