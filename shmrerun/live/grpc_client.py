@@ -170,8 +170,8 @@ class GrpcClient:
                     await self._send(write, reader)
                     place.tell(size=reader.offset, error=0)
                     continue
-                if place.until and not place.is_finished:
-                    place.tell(done=place.until)
+                if reader.offset >= (until := place.until) > 0 and not place.is_finished:
+                    place.tell(done=until)
                 if lost.done():
                     raise LostError(errno.ECONNRESET, "the connection was closed by the other side")
                 waiting = asyncio.ensure_future(place.news(1.0))

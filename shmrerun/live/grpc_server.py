@@ -132,14 +132,15 @@ class GrpcServer:
                 place.tell(size=log.size)
                 self._histories[0].log = log
             self._notify()
-            if place.until and not place.is_finished:
+            until = place.until
+            if until and not place.is_finished and log is not None and log.size >= until:
                 end = end or loop.time() + END_SECONDS
                 if loop.time() > end or all(reading.has_all for reading in self._readings):
                     self._is_ending = True
                     self._notify()
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._empty.wait(), max(0.01, end - loop.time()))
-                    place.tell(done=place.until)
+                    place.tell(done=until)
                     self._is_ending, end = False, 0.0
             await place.news(0.02 if end else LOOK_SECONDS)
 

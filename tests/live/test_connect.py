@@ -68,7 +68,7 @@ import shmrerun as rr
 rr.init("live")
 began = time.monotonic()
 rr.connect_grpc("{url(port)}", flush_timeout_sec=1.0)
-assert time.monotonic() - began < 1
+assert time.monotonic() - began < 5  # at most the start of an aggregator
 for i in range(1000): rr.log("rows", rr.Scalars(i))
 recording = rr.get_global_data_recording()
 for timeout, error in ((0.3, "timed out"), (30, "refused")):
@@ -80,7 +80,7 @@ for timeout, error in ((0.3, "timed out"), (30, "refused")):
     else:
         raise AssertionError("it says that all is there")
     took = time.monotonic() - began
-    assert took < timeout + 1, took
+    assert took < min(timeout, 1) + 5, took
 print("ends")
 """,
         tmp_path,

@@ -6,6 +6,7 @@ import pytest
 from helpers import check, run, scalars, start, trees
 from helpers_rrd import rerun, tables
 
+from shmrerun import framing
 from shmrerun.rrd import decoder, encoder, proto
 from shmrerun.testing import wait_until
 
@@ -31,7 +32,7 @@ def messages(path, kind, cls):
 def activations(path):
     return [
         (command.blueprint_id.application_id.id, command.make_active, command.make_default)
-        for command in messages(path, encoder.BLUEPRINT_ACTIVATION, proto.BlueprintActivationCommand)
+        for command in messages(path, framing.BLUEPRINT_ACTIVATION, proto.BlueprintActivationCommand)
     ]
 
 
@@ -40,13 +41,13 @@ def check_both(path, plan):
     rows = check(path)
     assert rerun("rrd", "print", path).returncode == 0
     chunks = {}
-    for message in messages(path, encoder.ARROW_MSG, proto.ArrowMsg):
+    for message in messages(path, framing.ARROW_MSG, proto.ArrowMsg):
         chunks.setdefault(message.store_id.SerializeToString(), set()).add((message.chunk_id.time_ns, message.chunk_id.inc))
     stores = [proto.StoreId.FromString(store) for store in chunks]
     assert sorted((store.kind, store.application_id.id) for store in stores) == [(1, "app"), (2, "app")]
     footer = {store.SerializeToString(): table.num_rows for store, _, table in tables(path)}
     assert footer == {store: len(found) for store, found in chunks.items()}
-    sent = {(m.chunk_id.time_ns, m.chunk_id.inc) for m in messages(plan, encoder.ARROW_MSG, proto.ArrowMsg)}
+    sent = {(m.chunk_id.time_ns, m.chunk_id.inc) for m in messages(plan, framing.ARROW_MSG, proto.ArrowMsg)}
     assert chunks[next(store for store in chunks if proto.StoreId.FromString(store).kind == 2)] == sent
     return rows
 
@@ -92,7 +93,7 @@ def test_chunks_are_relayed_untouched(tmp_path, plan):
         """,
         tmp_path, arguments=(tmp_path / "out.rrd", plan),
     )  # fmt: skip
-    payloads = [{m.payload for m in messages(path, encoder.ARROW_MSG, proto.ArrowMsg)} for path in (tmp_path / "out.rrd", plan)]
+    payloads = [{m.payload for m in messages(path, framing.ARROW_MSG, proto.ArrowMsg)} for path in (tmp_path / "out.rrd", plan)]
     assert payloads[0] == payloads[1] != set()
     assert activations(tmp_path / "out.rrd") == [("another application", True, True)]
 
@@ -181,7 +182,7 @@ def test_each_message_once_though_the_aggregator_is_killed(tmp_path, plan):
     start(KILLS, tmp_path, arguments=(tmp_path / "out.rrd", plan), deadline=150).wait()
     wait_until(lambda: not trees(), 20, "the last aggregator has finished")
     with open(tmp_path / "out.rrd", "rb") as file:
-        found = [decoder.read_payload(file.fileno(), m) for m in decoder.scan(file.fileno()) if m.kind == encoder.BLUEPRINT_ACTIVATION]
+        found = [decoder.read_payload(file.fileno(), m) for m in decoder.scan(file.fileno()) if m.kind == framing.BLUEPRINT_ACTIVATION]
     numbers = [int.from_bytes(payload[:8], "little") for payload in found if payload[0:1] != b"x" and len(payload) % 250_000 == 8]
     marked = [int.from_bytes(payload[1:9], "little") for payload in found if payload[0:1] == b"x"]
     expected = [number * 100 + part for number in range(1, 13) for part in range(20)]
@@ -190,8 +191,8 @@ def test_each_message_once_though_the_aggregator_is_killed(tmp_path, plan):
     for number in range(1, 13):
         of_one = [value for value in numbers if value // 100 == number]
         assert of_one == sorted(of_one)
-    chunks = [(m.chunk_id.time_ns, m.chunk_id.inc) for m in messages(tmp_path / "out.rrd", encoder.ARROW_MSG, proto.ArrowMsg)]
-    plans = {(m.chunk_id.time_ns, m.chunk_id.inc) for m in messages(plan, encoder.ARROW_MSG, proto.ArrowMsg)}
+    chunks = [(m.chunk_id.time_ns, m.chunk_id.inc) for m in messages(tmp_path / "out.rrd", framing.ARROW_MSG, proto.ArrowMsg)]
+    plans = {(m.chunk_id.time_ns, m.chunk_id.inc) for m in messages(plan, framing.ARROW_MSG, proto.ArrowMsg)}
     assert {chunks.count(chunk) for chunk in plans} == {12}
     rows = [
         value.as_py()[0]
