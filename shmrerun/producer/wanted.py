@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 KNOCK_SECONDS = 1.0  # a viewer that is there takes a connection in this time
 VERDICT_SECONDS = 10.0  # and shows that it is one in this
 LISTEN_SECONDS = 30.0
+GIVE_UP_SECONDS = 0.5  # a server that has just been closed gets so long to give its port up
 
 
 class Wanted:
@@ -182,16 +183,22 @@ class WantedServer(Wanted):
 
         if self.port and any(sink.kind == SINK_SERVER and sink.value == self.port for sink in sinks(session.words)):
             return
-        try:
-            family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-            with socket.socket(family) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind((self._host, self.port))
-                probe.listen(1)
-        except OSError as error:
-            raise SinkError(
-                f"cannot serve at {self._host}:{self.port}: {error.strerror}. Choose another port (0: any free one), or end what has it"
-            ) from error
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        deadline = time.monotonic() + GIVE_UP_SECONDS
+        while True:
+            try:
+                with socket.socket(family) as probe:
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    probe.bind((self._host, self.port))
+                    probe.listen(1)
+                    return
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE and time.monotonic() < deadline:
+                    time.sleep(0.02)
+                    continue
+                raise SinkError(
+                    f"cannot serve at {self._host}:{self.port}: {error.strerror}. Choose another port (0: any free one), or end what has it"
+                ) from error
 
     def settle(self, session: Session, sink: Sink) -> None:
         """Wait until it listens, and learn the port."""

@@ -106,7 +106,9 @@ class LogReader:
 
     def next(self, most_bytes: int = READ_BYTES) -> tuple[bytes, int]:
         """The stream's header, or whole messages from the position on; and the offset behind them. Empty at the end, or behind a hole."""
-        if self.offset < min(STREAM_HEADER_BYTES, self._log.size):
+        if self.offset < STREAM_HEADER_BYTES:
+            if self._log.size < STREAM_HEADER_BYTES:
+                return b"", self.offset
             return os.pread(self._fd, STREAM_HEADER_BYTES - self.offset, self.offset), STREAM_HEADER_BYTES
         found, end = bytearray(), self.offset
         for message in self.messages(most_bytes):

@@ -51,7 +51,8 @@ def test_columns_once_while_aggregators_die(tmp_path):
         import os, signal, time
         import pyarrow as pa
         import shmrerun as rr
-        from shmrerun.testing import aggregator_pid, trees
+        from helpers_programs import own_tree
+        from shmrerun.testing import aggregator_pid
 
         class Times:
             def __init__(self, values): self.values = values
@@ -66,7 +67,7 @@ def test_columns_once_while_aggregators_die(tmp_path):
             if call % 10 == 5:
                 rec.flush(timeout_sec=300)
                 rr.send_columns("y", [Times([call])], rr.Scalars.columns(scalars=[0.0]))
-                os.kill(aggregator_pid(trees()[0]), signal.SIGKILL)
+                os.kill(aggregator_pid(own_tree()), signal.SIGKILL)
         """,
         tmp_path,
         deadline=90,
