@@ -78,7 +78,7 @@ class GrpcServer:
         self._histories: list[History] = []
         self._guests: GuestLog | None = None
         self._readings: set[Reading] = set()
-        self._grown: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._grown = asyncio.Event()  # a new one for each growth: who waits for it has it from before he looked
         self._empty = asyncio.Event()  # nobody reads
         self._empty.set()
         self._is_ending = False
@@ -145,8 +145,8 @@ class GrpcServer:
             await place.news(0.02 if end else LOOK_SECONDS)
 
     def _notify(self) -> None:
-        grown, self._grown = self._grown, asyncio.get_running_loop().create_future()
-        grown.set_result(None)
+        self._grown.set()
+        self._grown = asyncio.Event()
 
     # ---- readers and writers
 
@@ -182,7 +182,7 @@ class GrpcServer:
 
         async def read_tables(_request: bytes, context: Any) -> AsyncIterator[bytes]:
             while not self._is_ending and not context.cancelled():
-                await self._grown
+                await self._grown.wait()
             return
             yield b""  # makes it a stream: there are no tables
 

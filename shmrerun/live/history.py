@@ -73,13 +73,13 @@ class Reading:
     Parameters
     ----------
     grown
-        Waits until a log may have grown.
+        Gives what is set when a log grows from then on.
     is_ending
         Whether the reader is to end when it has what there is.
     """
 
     def __init__(
-        self, histories: list[History], grown: Callable[[], asyncio.Future[None]], is_ending: Callable[[], bool], *, newest_first: bool
+        self, histories: list[History], grown: Callable[[], asyncio.Event], is_ending: Callable[[], bool], *, newest_first: bool
     ) -> None:
         self._histories = histories
         self._grown, self._is_ending = grown, is_ending
@@ -137,5 +137,5 @@ class Reading:
             self.has_all = True
             if self._is_ending():
                 return
-            await grown
+            await grown.wait()
             self.has_all = False
