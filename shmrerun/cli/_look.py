@@ -12,13 +12,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shmrerun import _core
 from shmrerun.shm import segments, sweep
+from shmrerun.shm.served import read_why
 from shmrerun.shm.session import lane_name, sinks
 from shmrerun.shm.words import (
     LANE_MAGIC,
     SINK_ACTIVE,
     SINK_CLOSED,
+    SINK_CUSTOM,
     SINK_FAILED,
     SINK_FILE,
+    SINK_GRPC,
+    SINK_READER,
+    SINK_SERVER,
     SINK_SPOOL,
     STATE_ENDED,
     STATE_ENDING,
@@ -36,7 +41,9 @@ if TYPE_CHECKING:
     from shmrerun.shm.tree import Tree
 
 STATES = {STATE_OPEN: "open", STATE_ENDING: "ending", STATE_ENDED: "ended"}
-SINK_KINDS = {SINK_SPOOL: "spool", SINK_FILE: "file"}
+SINK_KINDS = {
+    SINK_SPOOL: "spool", SINK_FILE: "file", SINK_GRPC: "viewer", SINK_SERVER: "server", SINK_CUSTOM: "custom", SINK_READER: "reader",
+}  # fmt: skip
 
 
 class Recording(NamedTuple):
@@ -135,9 +142,9 @@ def _describe_recording(tree: Tree, recording: Recording) -> dict[str, Any]:
             {
                 "kind": SINK_KINDS.get(sink.kind, "unknown"),
                 "state": sink_state(sink),
-                "path": sink.path,
+                "path": sink.label,
                 "bytes": sink.size,
-                "error": os.strerror(sink.error) if sink.error else None,
+                "error": read_why(tree.directory, recording.serial, sink) if sink.error else None,
             }
             for sink in sorted(sinks(words), key=lambda sink: sink.number)
         ],

@@ -61,5 +61,5 @@ def _lines(session: Session) -> list[tuple[str, str]]:
     ]
     active = [sink for sink in sorted(sinks(words), key=lambda sink: sink.number) if sink.is_active and not sink.is_buffer]
     kinds = {SINK_FILE: "file", SINK_SPOOL: "memory"}
-    places = [f"{kinds.get(sink.kind, 'viewer')} {sink.path if sink.kind != SINK_SPOOL else ''}".strip() for sink in active]
+    places = [f"{kinds.get(sink.kind, 'viewer')} {sink.label if sink.kind != SINK_SPOOL else ''}".strip() for sink in active]
     return [*lines, ("sinks", ", ".join(places) or "none: rows are kept for the next one")]
