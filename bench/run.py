@@ -35,6 +35,8 @@ BENCHES = (
     "throughput/scalar_2",
     "throughput/scalar_4",
     "throughput/image_2",
+    "live/scalar",
+    "live/image",
     "lifecycle/save",
     "lifecycle/binary_stream",
     "lifecycle/memory",

@@ -63,3 +63,16 @@ def test_every_example_is_tested():
     """No example is without a test that names it."""
     tests = "".join(path.read_text(encoding="utf-8") for path in TESTS.rglob("test_*.py"))
     assert [path.name for path in EXAMPLES.glob("*.py") if path.name not in tests] == []
+
+
+def test_live(tmp_path):
+    """The live example, to a file and through a pipe to Rerun; where it goes changes nothing of what is logged."""
+    run("live.py", "--save", "out.rrd", "--seconds", "1", cwd=tmp_path)
+    found = rows(tmp_path / "out.rrd")
+    assert set(found) == {f"/waves/{number}" for number in range(4)}
+    assert min(found.values()) > 5
+    argv = [sys.executable, str(EXAMPLES / "live.py"), "--stdout", "--seconds", "1"]
+    with open(tmp_path / "pipe.rrd", "wb") as out:
+        done = subprocess.run(argv, stdout=out, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert sum(batch.num_rows for _, _, batch in batches(tmp_path / "pipe.rrd")) > 20
