@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 END_SECONDS = 60.0  # nobody logs any more: what takes nothing for so long is given up, whatever its caller said
 LAG_BYTES = 4 << 20  # a sink that is further behind makes chunks larger
 LOOK_NANOS = 250_000_000
-START_NANOS = 3_000_000_000
+START_NANOS = 3_000_000_000  # between two starts; longer and longer where it dies again and again
+LONGEST_NANOS = 60_000_000_000
 
 
 class Served:
@@ -105,7 +106,8 @@ class LiveWorker:
         self._tree = tree
         self._bell = -1
         self._next_look = 0
-        self._next_start = 0
+        self._started = -2 * LONGEST_NANOS
+        self._pause = 0
 
     def look(self, now: int) -> None:
         """Make sure that it lives. Called while a sink needs it."""
@@ -113,9 +115,11 @@ class LiveWorker:
             return
         self._next_look = now + LOOK_NANOS
         tree = self._tree
-        if now < self._next_start or lock_holder(tree.lock_fd(), LIVE_BYTE):
+        if now < self._started + self._pause or lock_holder(tree.lock_fd(), LIVE_BYTE):
             return
-        self._next_start = now + START_NANOS
+        is_first = now > self._started + LONGEST_NANOS
+        self._pause = START_NANOS if is_first else min(2 * self._pause, LONGEST_NANOS)
+        self._started = now
         try:
             self._open_bell()
             launch("live", tree.token, tree.directory)

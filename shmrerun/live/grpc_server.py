@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 END_SECONDS = 2.0  # at the end readers have so long to take what there is
 PIPE_BYTES = 256 << 10
-LOOK_SECONDS = 0.2
+LOOK_SECONDS = 1.0
 _PREFACE = b"PRI "  # "PRI * HTTP/2.0": how HTTP/2 begins, and nothing else
 _OPTIONS = (
     ("grpc.max_send_message_length", -1),
