@@ -17,8 +17,11 @@ from shmrerun.shm.words import (
     LANE_MAGIC,
     SINK_ACTIVE,
     SINK_CLOSED,
+    SINK_CUSTOM,
     SINK_FAILED,
     SINK_FILE,
+    SINK_GRPC,
+    SINK_SERVER,
     SINK_SPOOL,
     STATE_ENDED,
     STATE_ENDING,
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
     from shmrerun.shm.tree import Tree
 
 STATES = {STATE_OPEN: "open", STATE_ENDING: "ending", STATE_ENDED: "ended"}
-SINK_KINDS = {SINK_SPOOL: "spool", SINK_FILE: "file"}
+SINK_KINDS = {SINK_SPOOL: "spool", SINK_FILE: "file", SINK_GRPC: "viewer", SINK_SERVER: "server", SINK_CUSTOM: "custom"}
 
 
 class Recording(NamedTuple):
@@ -135,8 +138,9 @@ def _describe_recording(tree: Tree, recording: Recording) -> dict[str, Any]:
             {
                 "kind": SINK_KINDS.get(sink.kind, "unknown"),
                 "state": sink_state(sink),
-                "path": sink.path,
+                "path": sink.label,
                 "bytes": sink.size,
+                "dropped": sink.dropped if sink.is_served else 0,
                 "error": os.strerror(sink.error) if sink.error else None,
             }
             for sink in sorted(sinks(words), key=lambda sink: sink.number)
