@@ -86,7 +86,7 @@ _LAZY = {  # name: the module that has it, imported when the name is first used
             ComponentMixin DescribedComponentBatch
         """,
         "model.time_columns": "TimeColumn TimeColumnLike TimeNanosColumn TimeSecondsColumn TimeSequenceColumn",
-        "sinks": "FileSink GrpcServerSink GrpcSink",
+        "sinks": "CustomSink FileSink GrpcServerSink GrpcSink",
         "scopes": "recording_stream_generator_ctx thread_local_stream",
         "producer.batcher_config": "ChunkBatcherConfig",
         "producer.reading": "BinaryStream MemoryRecording",

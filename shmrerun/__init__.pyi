@@ -505,6 +505,9 @@ from shmrerun.scopes import (
     thread_local_stream as thread_local_stream,
 )
 from shmrerun.sinks import (
+    CustomSink as CustomSink,
+)
+from shmrerun.sinks import (
     FileSink as FileSink,
 )
 from shmrerun.sinks import (
@@ -627,6 +630,7 @@ __all__ = [
     "ComponentMixin",
     "ComponentValueLike",
     "CoordinateFrame",
+    "CustomSink",
     "Cylinders3D",
     "DepthImage",
     "DescribedComponentBatch",

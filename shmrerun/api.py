@@ -117,12 +117,15 @@ def save(
 
 
 def set_sinks(*sinks: Any, default_blueprint: Any = None, recording: RecordingStream | None = None) -> None:
-    """Replace the recording's sinks: ``FileSink``, ``GrpcSink``, ``GrpcServerSink``, or nothing for rows that wait for the next sink.
+    """Replace the recording's sinks: ``FileSink``, ``GrpcSink``, ``GrpcServerSink``, ``CustomSink``; none: rows wait for the next.
+
+    Any object with a method ``write(batch)`` is taken as ``CustomSink(object)``.
 
     Raises
     ------
     ValueError, RuntimeError
-        Equal sinks; something that is no sink; a file that cannot be created, a port in use: then the present sinks go on.
+        Equal sinks; something that is no sink; a file that cannot be created, a port in use, an object that cannot be pickled: then the
+        present sinks go on.
 
     Notes
     -----

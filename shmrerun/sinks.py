@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     import os
+
+    import pyarrow as pa
 
 
 class _Value:
@@ -110,3 +112,77 @@ class GrpcServerSink(_Value):
             f'GrpcServerSink(bind_ip="{self.bind_ip}", port={self.port}, server_memory_limit="{self.server_memory_limit}", '
             f"newest_first={str(self.newest_first).lower()}, cors_allow_origin=[{origins}])"
         )
+
+
+class Batch(NamedTuple):
+    """Rows of one entity, as a custom sink gets them: one chunk of the recording."""
+
+    application_id: str
+    recording_id: str
+    entity_path: str
+    is_static: bool
+    timelines: tuple[str, ...]
+    record_batch: pa.RecordBatch
+    """Row ids, a column of each timeline and of each component, with Rerun's metadata."""
+
+
+class _Writer(Protocol):
+    """What a user's object must have to be a sink; ``flush()`` and ``close()`` are called where it has them."""
+
+    def write(self, batch: Batch, /) -> object:
+        """Take a batch."""
+
+
+class CustomSink(_Value):
+    """An object of yours as a sink for ``set_sinks``. Equal if it is the same object.
+
+    The object is pickled (by cloudpickle: classes of ``__main__`` and lambdas too), and a copy of it works in a process of its own, in
+    the program's directory and with its packages: ``write(batch)`` is called for each :class:`Batch`, ``flush()`` when it has all
+    that was logged, ``close()`` at the end. What was changed in it there is not seen here. Promise: each batch once, unless a process
+    dies; then the last may come twice.
+
+    Parameters
+    ----------
+    sink
+        Has ``write(batch)``, and ``flush()`` and ``close()`` if it needs them. It should open what it writes in the first ``write``.
+    name
+        What messages call it; by default the name of its class.
+    flush_timeout_sec
+        Seconds without progress after which a flush, and the end of the program, give up; None: never.
+    timeout_sec
+        Seconds that one call of the object's may take; None: any time. See Notes.
+
+    Notes
+    -----
+    What ``write`` raises is told, once; the rows of that batch are counted, and it goes on with the next one. A process that dies is
+    started again, with a new copy of the object and the batch that it had; if it dies of that again, or a call takes too long, the batch is
+    passed over and counted. After three deaths in a row the sink is given up: all that follows is counted, and nothing waits for it.
+    Rows that other processes log while ``close`` runs are not brought to it. What it prints is seen only in messages of errors.
+    """
+
+    __slots__ = ("flush_timeout_sec", "name", "sink", "timeout_sec")
+
+    def __init__(
+        self, sink: _Writer, *, name: str | None = None, flush_timeout_sec: float | None = 20.0, timeout_sec: float | None = 10.0
+    ) -> None:
+        if not self.takes(sink):
+            raise TypeError(f"a custom sink needs an object with a method write(batch), got {sink!r}")
+        if flush_timeout_sec is not None and flush_timeout_sec < 0:
+            raise ValueError(f"flush_timeout_sec must not be negative, got {flush_timeout_sec}")
+        if timeout_sec is not None and timeout_sec <= 0:
+            raise ValueError(f"timeout_sec must be positive, got {timeout_sec}")
+        self.sink = sink
+        self.name = type(sink).__name__ if name is None else name
+        self.flush_timeout_sec = flush_timeout_sec
+        self.timeout_sec = timeout_sec
+
+    @staticmethod
+    def takes(sink: Any) -> bool:
+        """Whether an object has what makes it a sink."""
+        return not isinstance(sink, type) and callable(getattr(sink, "write", None))
+
+    def _fields(self) -> tuple[object, ...]:
+        return id(self.sink), self.name, self.flush_timeout_sec, self.timeout_sec
+
+    def __repr__(self) -> str:
+        return f"CustomSink({self.sink!r}, name={self.name!r})"

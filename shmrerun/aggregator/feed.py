@@ -32,6 +32,7 @@ from shmrerun.shm.words import (
     SINK_BESIDE,
     SINK_CLOSED,
     SINK_CONTINUE,
+    SINK_CUSTOM,
     SINK_FAILED,
     SINK_FILE,
     SINK_GONE,
@@ -128,6 +129,9 @@ class Feed:
         if sink.is_served:
             with contextlib.suppress(OSError):
                 os.unlink(why_path(self._control.directory, self._control.serial, sink.number))
+            if sink.kind == SINK_CUSTOM and (name := sink.options.get("file", "")):
+                with contextlib.suppress(OSError):
+                    os.unlink(f"{self._control.directory}/{os.path.basename(name)}")
         self._entry(sink.slot).error = 0
         self._answer(self._read(sink.slot), SINK_GONE)
 
@@ -401,6 +405,8 @@ class Feed:
         for slot in slots:
             follower = self._followers.pop(slot)
             self._count_undelivered(follower)
+            if self._is_custom(slot) and (rows := self._entry(slot).dropped):
+                self._control.say(f"{self._read(slot).label} did not take {rows:,} rows: what it was given them by failed")
             follower.stop()
             self._forget(self._read(slot))
         self._control.ring()
@@ -435,16 +441,24 @@ class Feed:
 
     def _tell_failed(self) -> None:
         for slot, follower in self._followers.items():
-            if follower.error is not None and not follower.is_told:
-                follower.is_told = True
-                sink = self._read(slot)
-                if sink.is_served:
-                    why = read_why(self._control.directory, self._control.serial, sink)
-                    self._control.say(f"{sink.label} takes nothing at present: {why}. Rows are kept for it, and it is tried again")
-                else:
-                    self._control.say(f"cannot write {sink.path}: {follower.error.strerror}. Nothing is lost: it is tried again")
-            elif follower.error is None:
-                follower.is_told = False
+            error = follower.error
+            number = 0 if error is None else error.errno or errno.EIO
+            if error is None or (follower.told and (follower.told == number or not self._is_custom(slot))):
+                follower.told = follower.told if number else 0
+                continue
+            follower.told = number
+            sink = self._read(slot)
+            why = read_why(self._control.directory, self._control.serial, sink) if sink.is_served else error.strerror
+            if sink.kind == SINK_CUSTOM:
+                self._control.say(f"{sink.label}: {why}")
+            elif sink.is_served:
+                self._control.say(f"{sink.label} takes nothing at present: {why}. Rows are kept for it, and it is tried again")
+            else:
+                self._control.say(f"cannot write {sink.path}: {why}. Nothing is lost: it is tried again")
+
+    def _is_custom(self, slot: int) -> bool:
+        """Whether it is an object of the user's: it says two things, what went wrong first, and that it was given up."""
+        return self._entry(slot).kind == SINK_CUSTOM
 
     # ---- the end of a log
 

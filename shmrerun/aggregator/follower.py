@@ -121,7 +121,7 @@ class Follower:
         self._log, self._target, self._entry, self._wake = log, target, entry, wake
         self._news, self._stopped, self._ended, self._hurry = (threading.Event() for _ in range(4))
         self._entry_lock = threading.Lock()
-        self.is_told = False  # the user knows of the present error
+        self.told = 0  # the error that the user knows of
         self._finish_at = -1  # size of the log whose footer is wanted
         self._finished_at = -1
         entry.log = number

@@ -15,8 +15,8 @@ from shmrerun.aggregator import faults
 from shmrerun.framing import STREAM_HEADER_BYTES
 from shmrerun.shm.launch import launch
 from shmrerun.shm.locks import lock_holder
-from shmrerun.shm.served import LIVE_BYTE, patience_of
-from shmrerun.shm.words import SINK_READER, SINK_SERVER
+from shmrerun.shm.served import LIVE_BYTE, NEVER, patience_of
+from shmrerun.shm.words import SINK_CUSTOM, SINK_READER, SINK_SERVER
 
 if TYPE_CHECKING:
     from shmrerun.aggregator.commit_log import CommitLog
@@ -35,7 +35,7 @@ class Served:
     """A follower by its words in the sink table. One thread, the drain's."""
 
     def __init__(self, log: CommitLog, number: int, sink: Sink, entry: SinkView, offset: int = 0) -> None:
-        self.is_told = False
+        self.told = 0
         self.kind = sink.kind
         self._log, self._entry, self._sink = log, entry, sink
         self._patience = None if sink.kind == SINK_READER else patience_of(sink, entry)
@@ -69,6 +69,8 @@ class Served:
         if self.kind == SINK_READER:
             return True
         entry = self._entry
+        if self.kind == SINK_CUSTOM and ((entry.error in NEVER and not entry.value) or (ending and 0 < entry.until == entry.done)):
+            return True  # it never will work; or it is closed, whatever others log meanwhile
         if ending and entry.until != self._log.size:
             entry.until = self._log.size
         if (entry.done >= self._log.size) if ending else (entry.size >= self._log.size):

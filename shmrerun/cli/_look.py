@@ -144,6 +144,7 @@ def _describe_recording(tree: Tree, recording: Recording) -> dict[str, Any]:
                 "state": sink_state(sink),
                 "path": sink.label,
                 "bytes": sink.size,
+                "dropped": sink.dropped if sink.is_served else 0,
                 "error": read_why(tree.directory, recording.serial, sink) if sink.error else None,
             }
             for sink in sorted(sinks(words), key=lambda sink: sink.number)

@@ -68,6 +68,11 @@ class Place:
         return self._entry.value
 
     @property
+    def was_ready(self) -> bool:
+        """Whether it worked once, in this worker or in one that died."""
+        return bool(self._entry.value)
+
+    @property
     def until(self) -> int:
         """The size of the log with which it is to end; 0: not asked."""
         return self._entry.until

@@ -21,7 +21,7 @@ from shmrerun.shm.locks import lock_byte
 from shmrerun.shm.served import LIVE_BYTE
 from shmrerun.shm.session import open_session, sinks
 from shmrerun.shm.tree import Tree
-from shmrerun.shm.words import SINK_GRPC, SINK_SERVER, STATE_ENDED, SessionView
+from shmrerun.shm.words import SINK_CUSTOM, SINK_GRPC, SINK_SERVER, STATE_ENDED, SessionView
 
 if TYPE_CHECKING:
     from shmrerun.live.place import LiveSink
@@ -37,6 +37,10 @@ def _make(kind: int, place: Place) -> LiveSink:
         from shmrerun.live.grpc_client import GrpcClient
 
         return GrpcClient(place)
+    if kind == SINK_CUSTOM:
+        from shmrerun.live.custom import Custom
+
+        return Custom(place)
     assert kind == SINK_SERVER
     from shmrerun.live.grpc_server import GrpcServer
 

@@ -14,7 +14,7 @@ from shmrerun.errors import FlushTimeoutError, RowsLostError, ShmrerunError, Sin
 from shmrerun.producer.exit import hook_exit
 from shmrerun.producer.messages import default_messages, send_messages
 from shmrerun.producer.process import TREE_VARIABLE, is_inheriting, this_process
-from shmrerun.producer.wanted import Wanted, WantedFile, WantedServer, WantedStdout, WantedViewer
+from shmrerun.producer.wanted import Wanted, WantedCustom, WantedFile, WantedServer, WantedStdout, WantedViewer
 from shmrerun.shm.session import open_session, sinks
 from shmrerun.shm.words import (
     SESSION_OWN_SINKS,
@@ -24,7 +24,7 @@ from shmrerun.shm.words import (
     SINK_SPOOL,
     SessionView,
 )
-from shmrerun.sinks import FileSink, GrpcServerSink, GrpcSink
+from shmrerun.sinks import CustomSink, FileSink, GrpcServerSink, GrpcSink
 
 if TYPE_CHECKING:
     from shmrerun.producer.member import Session
@@ -64,10 +64,12 @@ def _files_of(session: Session) -> set[tuple[int, int]]:
 
 def set_sinks(stream: Stream | None, sinks: tuple[Any, ...], blueprint: Any = None) -> None:
     """See :func:`shmrerun.set_sinks`."""
+    values = (FileSink, GrpcSink, GrpcServerSink, CustomSink)
+    sinks = tuple(CustomSink(sink) if not isinstance(sink, values) and CustomSink.takes(sink) else sink for sink in sinks)
     for sink in sinks:
-        if not isinstance(sink, (FileSink, GrpcSink, GrpcServerSink)):
+        if not isinstance(sink, values):
             raise RuntimeError(  # noqa: TRY004 - Rerun's type
-                f"{type(sink).__name__} is not a valid LogSink, must be one of: FileSink, GrpcSink, GrpcServerSink"
+                f"{type(sink).__name__} is not a valid LogSink, must be one of: FileSink, GrpcSink, GrpcServerSink, CustomSink"
             )
     if len(set(sinks)) != len(sinks):
         raise ValueError(f"Duplicate sinks detected: {list(sinks)}")
@@ -84,9 +86,11 @@ def set_sinks(stream: Stream | None, sinks: tuple[Any, ...], blueprint: Any = No
 
 
 def wanted_of(sink: Any) -> Wanted:
-    """What a sink's value asks for. RuntimeError, TypeError: its URL or its limit makes no sense."""
+    """What a sink's value asks for. RuntimeError, TypeError: its URL or its limit makes no sense, or it cannot be pickled."""
     if isinstance(sink, FileSink):
         return WantedFile(sink)
+    if isinstance(sink, CustomSink):
+        return WantedCustom(sink)
     return WantedViewer(sink) if isinstance(sink, GrpcSink) else WantedServer(sink)
 
 

@@ -1,7 +1,7 @@
 """What a call asks for as a sink: opened and checked by the caller, put into the sink table, and looked at until it is known to work.
 
 A sink that needs nobody's answer is settled when the aggregator has it. A server is settled when it listens, a viewer when it answered or
-is known not to be there, which is no error: it may come later.
+is known not to be there, which is no error: it may come later. A user's object is settled when its process has it.
 """
 
 from __future__ import annotations
@@ -10,27 +10,30 @@ import contextlib
 import errno
 import os
 import stat
+import sys
 import time
 from typing import TYPE_CHECKING
 
-from shmrerun.errors import SinkError
+from shmrerun.errors import AggregatorError, SinkError
 from shmrerun.producer.endpoints import parse_memory, parse_url
 from shmrerun.producer.files import open_file
+from shmrerun.shm.launch import python_of_program
 from shmrerun.shm.served import NEVER, read_why
 from shmrerun.shm.session import read_sink, sinks
-from shmrerun.shm.words import SINK_CONTINUE, SINK_FILE, SINK_GRPC, SINK_NO_FOOTER, SINK_ODD_FILE, SINK_SERVER, SINK_STDOUT
+from shmrerun.shm.words import SINK_CONTINUE, SINK_CUSTOM, SINK_FILE, SINK_GRPC, SINK_NO_FOOTER, SINK_ODD_FILE, SINK_SERVER, SINK_STDOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shmrerun.producer.member import Session
     from shmrerun.shm.session import Sink
-    from shmrerun.sinks import FileSink, GrpcServerSink, GrpcSink
+    from shmrerun.sinks import CustomSink, FileSink, GrpcServerSink, GrpcSink
 
 KNOCK_SECONDS = 1.0  # a viewer that is there takes a connection in this time
 VERDICT_SECONDS = 10.0  # and shows that it is one in this
 LISTEN_SECONDS = 30.0
 GIVE_UP_SECONDS = 0.5  # a server that has just been closed gets so long to give its port up
+CUSTOM_SECONDS = 30.0  # a user's object is unpickled in this time, its imports included; else it goes on in the background
 
 
 class Wanted:
@@ -203,6 +206,68 @@ class WantedServer(Wanted):
     def settle(self, session: Session, sink: Sink) -> None:
         """Wait until it listens, and learn the port."""
         self.port = _verdict(session, sink, LISTEN_SECONDS) or self.port
+
+
+class WantedCustom(Wanted):
+    """A user's object, pickled into a file of the tree's directory."""
+
+    kind = SINK_CUSTOM
+
+    def __init__(self, sink: CustomSink) -> None:
+        import json
+
+        self.label = " ".join(sink.name.split())[:200] or "custom sink"
+        place = {"sys_path": [os.path.abspath(path) for path in sys.path], "cwd": os.getcwd(), "timeout": sink.timeout_sec}
+        self._contents = json.dumps(place).encode() + b"\n" + _pickled(sink)
+        try:
+            python = python_of_program()
+        except AggregatorError as error:
+            raise SinkError(f"{self.label}: {error}") from None
+        self._options = {"flush_timeout": sink.flush_timeout_sec, "timeout": sink.timeout_sec, "python": python}
+
+    def open(self, session: Session, *, begun: bool, own: Callable[[], set[tuple[int, int]]]) -> None:
+        """Write the file. SinkError: no room for it."""
+        import json
+
+        name = f"sink-{session.serial}-{os.urandom(8).hex()}"
+        path = f"{session.tree.directory}/{name}"
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with open(fd, "wb") as file:
+                file.write(self._contents)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+            raise SinkError(
+                f"cannot keep {self.label} ({len(self._contents):,} bytes) for its process: {error.strerror} ({path})"
+            ) from error
+        self.text = f"{self.label}\n{json.dumps({'file': name, **self._options})}"
+
+    def settle(self, session: Session, sink: Sink) -> None:
+        """Wait until the object is there in its process."""
+        _verdict(session, sink, CUSTOM_SECONDS)
+
+
+def _pickled(sink: CustomSink) -> bytes:
+    """A user's object as its process gets it. SinkError: it cannot be pickled."""
+    import cloudpickle
+
+    main = sys.modules.get("__mp_main__")  # in a spawned worker the program's own module, which nobody else can import
+    is_new = main is not None and "__mp_main__" not in cloudpickle.list_registry_pickle_by_value()
+    try:
+        if is_new:
+            cloudpickle.register_pickle_by_value(main)
+        pickled: bytes = cloudpickle.dumps(sink.sink)
+    except Exception as error:  # of any type: the object's own methods take part
+        why = f"{type(error).__name__}: {error}"
+        raise SinkError(
+            f"{sink.name} cannot be pickled for the process that it is to work in ({why}). Open files, locks and connections in its first "
+            f"write(), not before (object {type(sink.sink).__module__}.{type(sink.sink).__qualname__})"
+        ) from error
+    finally:
+        if is_new:
+            cloudpickle.unregister_pickle_by_value(main)
+    return pickled
 
 
 def _verdict(session: Session, sink: Sink, seconds: float) -> int:

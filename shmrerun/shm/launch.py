@@ -24,7 +24,7 @@ def launch(role: str, token: str, directory: str) -> int:
 
     AggregatorError: it cannot be started.
     """
-    python = os.environ.get("SHMRERUN_PYTHON") or _python()
+    python = python_of_program()
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     argv = [python, "-I", "-X", "utf8", "-c", _STUB.format(module=_MODULES[role]), "shmrerun", role, token, here, *_library_paths()]
     keep = [f"{k}={v}" for k, v in os.environ.items() if not k.startswith(_DROPPED) or k == "PYTHONHOME"]
@@ -35,6 +35,11 @@ def launch(role: str, token: str, directory: str) -> int:
         raise AggregatorError(
             f"cannot start the {role} process: {error.strerror}. Set SHMRERUN_PYTHON to a Python that has shmrerun (tried {python})"
         ) from error
+
+
+def python_of_program() -> str:
+    """The interpreter that this program's processes run in. AggregatorError: it has none."""
+    return os.environ.get("SHMRERUN_PYTHON") or _python()
 
 
 def _python() -> str:

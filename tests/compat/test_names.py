@@ -40,6 +40,7 @@ NOT_API = {  # reason: public by accident
 }  # fmt: skip
 OURS = {  # what only shmrerun has: reason
     "Archetype": "the base class, for isinstance and annotations",
+    "CustomSink": "users' own objects as sinks",
     "EXTERNAL_DATA_LOADER_INCOMPATIBLE_EXIT_CODE": "deprecated there, and not in its dir()",
     "RecordingInfo": "in rerun.archetypes only",
     "TimeNanosColumn": "of Rerun 0.24",

@@ -1,0 +1,269 @@
+"""Custom sinks: users' objects get what was logged, whatever they, their process or the live worker do."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from helpers import check, run, scalars
+
+SINK = """
+import json, multiprocessing, os, signal, sys, time
+import shmrerun as rr
+
+class Lines:
+    '''Appends the scalars of each batch to a file, as a line.'''
+    def __init__(self, path, poison=None, how=None):
+        self.path, self.poison, self.how = path, poison, how
+    def say(self, *what):
+        with open(self.path, "a") as file:
+            file.write(json.dumps(what) + "\\n")
+    def write(self, batch):
+        if not batch.entity_path.startswith("/rows"):
+            return
+        assert (batch.application_id, batch.is_static, len(batch.recording_id) > 0) == ("custom", False, True)
+        assert "log_tick" in batch.timelines, batch.timelines
+        column = next(i for i, field in enumerate(batch.record_batch.schema) if field.name == "Scalars:scalars")
+        values = [int(row[0]) for row in batch.record_batch.column(column).to_pylist()]
+        if self.poison in values:
+            self.how()
+        self.say(batch.entity_path, values)
+    def flush(self):
+        self.say("flush", [])
+    def close(self):
+        time.sleep(0.3)
+        self.say("close", [])
+
+def work(number, rows, pause=0.0):
+    for i in range(rows):
+        rr.log(f"rows/{number}", rr.Scalars(i))
+        if pause: time.sleep(pause)
+
+def workers(count, rows, pause=0.0):
+    found = [multiprocessing.get_context("fork").Process(target=work, args=(n, rows, pause)) for n in range(count)]
+    for process in found: process.start()
+    return found
+
+def wait(done, what):
+    deadline = time.monotonic() + 30
+    while not done():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.01)
+
+def read(path):
+    with open(path) as file:
+        return file.read()
+
+def entry():
+    from shmrerun.shm.session import sinks
+    from shmrerun.shm.words import SINK_CUSTOM
+    return next(sink for sink in sinks(recording._stream.session.words) if sink.kind == SINK_CUSTOM)
+
+rr.init("custom")
+recording = rr.get_global_data_recording()
+"""
+ONE_EACH = """
+def log_each(count):
+    '''A batch for each row.'''
+    for i in range(count):
+        rr.log("rows", rr.Scalars(i)); recording.flush()
+"""
+
+
+def lines(path):
+    """What the object wrote: values by entity, and the names of other calls in order."""
+    values, calls = {}, []
+    for line in path.read_text().splitlines():
+        name, found = json.loads(line)
+        if name.startswith("/"):
+            values.setdefault(name, []).extend(found)
+        else:
+            calls.append(name)
+    return values, calls
+
+
+def test_rows_of_workers(tmp_path):
+    """Exactly the rows of three workers and of before, the same as in the file beside; the program's end waits for close()."""
+    result = run(
+        SINK
+        + """
+rr.log("rows/before", rr.Scalars(7))
+rr.set_sinks(rr.CustomSink(Lines("got.txt")), rr.FileSink("log.rrd"))
+for process in workers(3, 500): process.join()
+recording.flush()
+print(read("got.txt").count("flush") > 0)
+rr.log("rows/after", rr.Scalars(8))
+""",
+        tmp_path,
+    )
+    assert (result.stdout, result.stderr) == ("True\n", "")
+    got, calls = lines(tmp_path / "got.txt")
+    rows = check(tmp_path / "log.rrd")
+    assert got == {entity: scalars(rows, entity) for entity in rows if entity.startswith("/rows")}
+    assert {entity: sorted(values) for entity, values in got.items()} == {
+        "/rows/before": [7], "/rows/after": [8], **{f"/rows/{n}": list(range(500)) for n in range(3)},
+    }  # fmt: skip
+    assert (calls.count("close"), calls[-1]) == (1, "close")
+
+
+def test_alone_and_by_its_write_method(tmp_path):
+    """An object with a write method is a sink by itself; `disconnect` closes it, and rows that follow go to the next one."""
+    run(
+        SINK
+        + """
+rr.set_sinks(Lines("first.txt"))
+rr.log("rows", rr.Scalars(1))
+rr.disconnect()
+assert read("first.txt").endswith('["close", []]\\n')
+rr.log("rows", rr.Scalars(2))
+rr.set_sinks(Lines("second.txt"))
+""",
+        tmp_path,
+    )
+    assert (lines(tmp_path / "first.txt")[0], lines(tmp_path / "second.txt")[0]) == ({"/rows": [1]}, {"/rows": [2]})
+
+
+def test_write_raises(tmp_path):
+    """It is told once, with where and what; that batch is counted, all others arrive, and nothing waits."""
+    result = run(
+        SINK
+        + ONE_EACH
+        + """
+def fail(): raise LookupError("no such thing")
+rr.set_sinks(rr.CustomSink(Lines("got.txt", 3, fail), name="mine"), rr.FileSink("log.rrd"))
+log_each(6)
+print(entry().dropped)
+for i in (3, 3): rr.log("rows", rr.Scalars(i)); recording.flush()
+print(entry().dropped)
+""",
+        tmp_path,
+    )
+    assert result.stdout.split() == ["1", "3"]
+    assert result.stderr.count("LookupError: no such thing") == 1, result.stderr
+    assert "mine: " in result.stderr
+    assert "in fail" in result.stderr
+    assert "mine did not take 3 rows" in result.stderr
+    assert lines(tmp_path / "got.txt")[0] == {"/rows": [0, 1, 2, 4, 5]}
+
+
+@pytest.mark.parametrize("how", ["os._exit(7)", "os.kill(os.getpid(), signal.SIGSEGV)", "time.sleep(1000)"])
+def test_a_batch_that_kills(tmp_path, how):
+    """A process that dies of a batch, or hangs in it, is ended and started again; the batch is passed over and counted."""
+    result = run(
+        SINK
+        + ONE_EACH
+        + f"""
+def die():
+    with open("tries", "a") as file: file.write("x")
+    {how}
+rr.set_sinks(rr.CustomSink(Lines("got.txt", 3, die), timeout_sec=1.5), rr.FileSink("log.rrd"))
+log_each(6)
+print(entry().dropped, len(read("tries")))
+""",
+        tmp_path,
+    )
+    assert result.stdout.split() == ["1", "1" if "sleep" in how else "2"]
+    word = {"o": "exit code 7", "t": "longer than 1.5 s"}.get(how[0] if "kill" not in how else "k", "SIGSEGV")
+    assert word in result.stderr, result.stderr
+    assert lines(tmp_path / "got.txt")[0] == {"/rows": [0, 1, 2, 4, 5]}
+
+
+def test_given_up_after_three_deaths(tmp_path):
+    """An object whose every write is deadly is given up with a word; its rows are counted, a flush and the end wait for nothing."""
+    result = run(
+        SINK
+        + ONE_EACH
+        + """
+class Deadly:
+    def write(self, batch): os._exit(9)
+rr.set_sinks(rr.CustomSink(Deadly(), flush_timeout_sec=30), rr.FileSink("log.rrd"))
+log_each(20)
+wait(lambda: entry().error == __import__("errno").EPROTO, "given up")
+recording.flush()
+began = time.monotonic()
+log_each(20)
+print(time.monotonic() - began < 10, entry().dropped >= 40)
+""",
+        tmp_path,
+    )
+    assert result.stdout.split() == ["True", "True"]
+    assert "given up after its process died 3 times in a row" in result.stderr, result.stderr
+    assert "exit code 9" in result.stderr
+    assert len(scalars(check(tmp_path / "log.rrd"), "/rows")) == 40
+
+
+def test_what_cannot_work_is_an_error_in_the_caller(tmp_path):
+    """An object that cannot be pickled changes nothing; one that cannot be made there is ended; something else is no sink."""
+    (tmp_path / "gone.py").write_text("class Sink:\n    def write(self, batch): pass\n    def __reduce__(self): return fail, ()\n")
+    with open(tmp_path / "gone.py", "a") as file:
+        file.write("def fail():\n    raise ImportError('no module named nothing')\n")
+    result = run(
+        SINK
+        + """
+import threading
+rr.save("log.rrd")
+class Locked:
+    def __init__(self): self.lock = threading.Lock()
+    def write(self, batch): pass
+try: rr.set_sinks(Locked())
+except RuntimeError as error: print(type(error).__name__, error)
+for wrong in (Lines, object()):
+    try: rr.set_sinks(wrong)
+    except RuntimeError as error: print(error)
+rr.log("rows", rr.Scalars(1))
+rr.disconnect()
+import gone
+began = time.monotonic()
+try: rr.set_sinks(rr.CustomSink(gone.Sink(), name="gone"))
+except RuntimeError as error: print(type(error).__name__, error)
+print(time.monotonic() - began < 15)
+rr.log("rows", rr.Scalars(2))
+rr.save("next.rrd")
+""",
+        tmp_path,
+        env={"PYTHONPATH": f"{__file__.rpartition('/')[0]}/..:{tmp_path}"},
+    )
+    assert "SinkError Locked cannot be pickled" in result.stdout
+    assert "cannot pickle '_thread.lock' object" in result.stdout
+    assert result.stdout.count("is not a valid LogSink") == 2
+    assert "SinkError gone: it cannot be made in a process of its own" in result.stdout
+    assert "no module named nothing" in result.stdout
+    assert result.stdout.endswith("True\n")
+    assert scalars(check(tmp_path / "log.rrd"), "/rows") == [1]
+    assert scalars(check(tmp_path / "next.rrd"), "/rows") == [2]
+
+
+KILLS = """
+rr.set_sinks(rr.CustomSink(Lines("got.txt"), flush_timeout_sec=40), rr.FileSink("log.rrd"))
+tree = recording._stream.session.tree
+from shmrerun.shm.served import LIVE_BYTE
+def child():
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/cmdline") as file: words = file.read()
+            except OSError: continue
+            if "custom_child" in words and tree.token in words: return int(name)
+    return 0
+processes = workers(2, 1500, 0.002)
+killed = 0
+for turn in range(3):
+    time.sleep(0.7)
+    pid = WHO
+    if pid > 0: os.kill(pid, signal.SIGKILL); killed += 1
+for process in processes: process.join()
+recording.flush()
+print(killed)
+"""
+
+
+@pytest.mark.parametrize("who", ["child()", "tree.lock_holder(LIVE_BYTE)", "tree.words.aggregator_pid"])
+def test_kills_under_load(tmp_path, who):
+    """The object's process, the live worker or the aggregator is killed: every row is there, and few are there twice."""
+    result = run(SINK + KILLS.replace("WHO", who), tmp_path, deadline=90)
+    assert int(result.stdout) >= 2
+    got, _ = lines(tmp_path / "got.txt")
+    for number in range(2):
+        assert set(got[f"/rows/{number}"]) == set(range(1500))
+        assert len(got[f"/rows/{number}"]) < 2500
+    check(tmp_path / "log.rrd")
