@@ -91,6 +91,7 @@ _LAZY = {  # name: the module that has it, imported when the name is first used
         "producer.batcher_config": "ChunkBatcherConfig",
         "producer.reading": "BinaryStream MemoryRecording",
         "producer.live": "connect_grpc serve_grpc stdout",
+        "producer.notebook": "notebook_show",
         "producer.viewer": "spawn",
         "producer.web": "serve_web serve_web_viewer start_web_viewer_server",
         "integrations.alias": "install_as_rerun",

@@ -450,6 +450,9 @@ from shmrerun.producer.live import (
 from shmrerun.producer.live import (
     stdout as stdout,
 )
+from shmrerun.producer.notebook import (
+    notebook_show as notebook_show,
+)
 from shmrerun.producer.reading import (
     BinaryStream as BinaryStream,
 )
@@ -727,6 +730,7 @@ __all__ = [
     "log",
     "memory_recording",
     "new_entity_path",
+    "notebook_show",
     "recording_stream_generator_ctx",
     "rerun_shutdown",
     "reset_time",

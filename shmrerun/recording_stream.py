@@ -370,6 +370,12 @@ class RecordingStream:
             server_memory_limit=server_memory_limit,
         )
 
+    def notebook_show(self, *, width: int | str | None = None, height: int | str | None = None, blueprint: Any = None) -> None:
+        """Show the recording live in a notebook's cell; see :func:`shmrerun.notebook_show`."""
+        from shmrerun.producer.notebook import notebook_show
+
+        notebook_show(width=width, height=height, blueprint=blueprint, recording=self)
+
     def memory_recording(self) -> MemoryRecording:
         """Keep rows for :meth:`MemoryRecording.drain_as_bytes`."""
         return sinking.memory_recording(self._stream)

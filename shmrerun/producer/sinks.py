@@ -21,12 +21,14 @@ from shmrerun.shm.words import (
     SINK_BESIDE,
     SINK_FILE,
     SINK_PIECES,
+    SINK_READER,
     SINK_SPOOL,
     SessionView,
 )
 from shmrerun.sinks import CustomSink, FileSink, GrpcServerSink, GrpcSink
 
 if TYPE_CHECKING:
+    from shmrerun.producer.following import Following
     from shmrerun.producer.member import Session
     from shmrerun.producer.reading import BinaryStream, MemoryRecording
     from shmrerun.producer.stream import Stream
@@ -216,6 +218,20 @@ def stdout(stream: Stream | None, blueprint: Any = None) -> None:
         disconnect(stream)
         return
     replace(stream, "stdout", [WantedStdout()], blueprint)
+
+
+def follow(stream: Stream | None, label: str) -> Following | None:
+    """Have this process follow the log: beside the present sink, or in place of none. None: there is no recording."""
+    from shmrerun.producer.following import Following
+
+    session = stream.live() if stream is not None and stream.enabled() else None
+    if session is None:
+        return None
+    beside = session.active_sink() is not None
+    sink = session.set_sink(SINK_READER, SINK_BESIDE if beside else 0, label)
+    if not beside:
+        _owns(session)
+    return Following(session, sink)
 
 
 def _pieces(stream: Stream | None, missing: str) -> Session:

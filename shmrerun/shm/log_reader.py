@@ -181,6 +181,10 @@ class LogReader:
     def _odd(self, offset: int) -> OSError:
         return OSError(errno.ESTALE, f"the log is shorter than it was, or makes no sense at byte {offset}", self._log.path)
 
+    def file_bytes(self) -> int:
+        """Bytes of the log's file, whatever they are."""
+        return os.fstat(self._fd).st_size
+
     def behind(self, size: int) -> bytes:
         """What the log's file has behind its messages: a footer of that many bytes."""
         return os.pread(self._fd, size, self._log.size)

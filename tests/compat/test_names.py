@@ -22,9 +22,7 @@ importlib.import_module("rerun.utilities")
 MODULES = ("archetypes", "components", "encodings", "datatypes", "utilities")
 
 ABSENT = {  # reason: what rerun has, as a function, class, module or method of RecordingStream, and this version has not
-    "viewers, servers and notebooks": {
-        "notebook_show", "web",
-    },
+    "viewers, servers and notebooks": {"web"},
     "blueprints": {"blueprint", "visualizer"},
     "file loaders": {"log_file_from_contents", "log_file_from_path", "urdf"},
     "replay of chunks and tables": {"chunk", "send_chunks", "send_dataframe", "send_record_batch"},

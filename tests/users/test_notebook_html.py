@@ -10,7 +10,9 @@ def test_html_has_the_rows(tmp_path):
     """Without IPython the HTML itself is returned, with a warning; it holds the rows, and a frame of the size that was asked for."""
     result = run(
         """
+        import sys
         import shmrerun as rr
+        sys.modules |= {"IPython": None, "IPython.display": None}
         rr.init("app")
         rr.log("x", rr.Scalars(3.0))
         print(rr.legacy_notebook_show(width=100, height=50, timeout_ms=7))
