@@ -532,7 +532,7 @@ def init(
     if spawn:
         from shmrerun.producer.viewer import spawn as start_viewer
 
-        start_viewer(default_blueprint=default_blueprint)
+        start_viewer()  # the blueprint has been sent
 
 
 def _seed() -> None:
