@@ -433,6 +433,11 @@ class Feed:
         """Whether the live worker has something to do for it."""
         return any(isinstance(follower, Served) and follower.kind != SINK_READER for follower in self._followers.values())
 
+    def waiting_for(self) -> str:
+        """What is furthest behind the log, by its label; empty: nothing follows it."""
+        slots = sorted(self._followers, key=lambda slot: self._followers[slot].offset)
+        return self._read(slots[0]).label if slots else ""
+
     @property
     def is_watched(self) -> bool:
         """Whether somebody looks at the rows as they come, and can take more."""

@@ -156,7 +156,13 @@ class Host:
         self.feed.scanned(oldest)
         if dropped := self.feed.trim():
             self.words.add(SessionView.dropped_limit, dropped)
-            self.say(f"{dropped:,} buffered rows were dropped, the oldest first: no sink takes them, and the buffer is full. Call save()")
+            who = self.feed.waiting_for()
+            why = (
+                f"{who} does not take them, and what is kept for it is full"
+                if who
+                else "no sink takes them, and the buffer is full. Call save()"
+            )
+            self.say(f"{dropped:,} buffered rows were dropped, the oldest first, because the buffer is full: {why}")
 
     def _count(self) -> None:
         self._counted = self._writer.rows
