@@ -86,7 +86,7 @@ class Host:
         wanted = self.words.flush_wanted
         turn = self.words.sink_turn
         requests = self.feed.requests() if turn else []  # before the lanes: a row published before its wish is in it
-        if turn != self._turn or dead or self.lanes.changed:
+        if turn != self._turn or requests or dead or self.lanes.changed:  # a lane may have grown between the count and a wish
             self._turn, self.lanes.changed = turn, False
             self.lanes.find()
             self._free_half_made(dead)

@@ -188,8 +188,9 @@ warnings.simplefilter("ignore")
 os.chmod(".", 0o777)
 rr.init("museum"); rr.save("out.rrd")
 rr.log("rows", rr.Scalars(0))
-import multiprocessing
+import multiprocessing, traceback
 import numpy as np
+rr.Image(np.zeros((2, 2, 3), np.uint8))  # imports what the child needs: as another user it may not be able to read it
 def first():
     os.setuid(65534)
     for i in range(5): rr.log("child", rr.Scalars(i))

@@ -200,7 +200,7 @@ def test_script_options(tmp_path):
         parser = argparse.ArgumentParser()
         rr.script_add_args(parser)
         for line in ("--stdout --save x", "--serve", "--connect", "--url u --save x", "--save x.rrd", "--headless", ""):
-            rr.script_setup(parser.parse_args(line.split()), "app", default_blueprint="it")
+            rr.script_setup(parser.parse_args(line.split()), "app", default_blueprint=None if line == "--save x.rrd" else "it")
             print(line, calls)
             calls.clear()
         """,
