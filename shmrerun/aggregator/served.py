@@ -69,10 +69,13 @@ class Served:
         if self.kind == SINK_READER:
             return True
         entry = self._entry
-        if self.kind == SINK_CUSTOM and ((entry.error in NEVER and not entry.value) or (ending and 0 < entry.until == entry.done)):
-            return True  # it never will work; or it is closed, whatever others log meanwhile
-        if ending and entry.until != self._log.size:
-            entry.until = self._log.size
+        is_frozen = self.kind == SINK_CUSTOM and entry.until > 0 and entry.size <= entry.until
+        if self.kind == SINK_CUSTOM and entry.error in NEVER and not entry.value:
+            return True
+        if ending and is_frozen and entry.done == entry.until:
+            return True  # closed
+        if ending and entry.until != self._log.size and not is_frozen:
+            entry.until = self._log.size  # a user's object is closed once: rows that others log meanwhile do not move its end
         if (entry.done >= self._log.size) if ending else (entry.size >= self._log.size):
             return True
         assert self._patience is not None

@@ -28,6 +28,7 @@ MOST_DEATHS = 3  # in a row
 START_SECONDS = 120.0  # a user's imports take no longer
 GRACE_SECONDS = 3.0  # the process's own timer goes first, and says where it hangs
 END_SECONDS = 1.0
+AGAIN_ROUNDS = 20  # tenths of a second: a sink that has ended is taken from the table before that
 _LAST_BYTES = 4096
 _STUB = "import sys;path=sys.argv[1];sys.path[:]=sys.argv[2:];del sys.argv[1:];from shmrerun.live.custom_child import main;main(path)"
 _OURS = ("GRPC_", "GLOG_")  # variables that the worker set for itself
@@ -221,12 +222,12 @@ class Custom:
                 if log is None:
                     await place.news(0.1)
                     return
-            if place.size < log.size:
-                await self._bring(self._process, log, place.size, log.size)
-            elif place.size >= (until := place.until) > 0 and not place.is_finished:
+            until = 0 if place.is_finished else place.until
+            end = min(log.size, until or log.size)
+            if place.size < end:
+                await self._bring(self._process, log, place.size, end)
+            elif 0 < until <= place.size:
                 await self._close(until)
-                if place.is_over:
-                    return
                 await _until_more(place, log, until)
                 return
             else:
@@ -250,7 +251,7 @@ class Custom:
             if not held:
                 place.tell(size=answer.offset)
         self._deaths = 0
-        if process.has_flush and log.size == end:
+        if process.has_flush and end in (log.size, place.until):
             try:
                 await self._ask(process, protocol.FLUSH, "flush")
             except _DeadError:
@@ -319,10 +320,10 @@ class Custom:
         place = self._place
         while not place.is_over:
             log = place.log()
-            if log is not None and place.size < log.size:
-                await self._pass_over()
-            elif log is not None and place.size >= (until := place.until) > 0 and not place.is_finished:
+            if 0 < (until := place.until) <= place.size and not place.is_finished:
                 place.tell(done=until)
+            elif log is not None and place.size < log.size:
+                await self._pass_over()
             else:
                 await place.news(1.0)
 
@@ -342,10 +343,17 @@ async def _until_over(place: Place) -> None:
 
 
 async def _until_more(place: Place, log: TableLog, closed_at: int) -> None:
-    """Wait behind an end, until there is more in spite of it: a new aggregator may go on with the sink."""
-    while not place.is_over and log.size <= closed_at and place.log() is log:
-        if 0 < (until := place.until) <= closed_at and not place.is_finished:
-            place.tell(done=until)
+    """Wait behind an end until the sink is over, or goes on in spite of it: somebody joined in the last moment, or the aggregator died."""
+    rounds = 0
+    while not place.is_over and place.log() is log:
+        if 0 < place.until <= closed_at and not place.is_finished:
+            place.tell(done=place.until)
+        elif log.size > closed_at:
+            rounds += 1
+            if rounds > AGAIN_ROUNDS:
+                return
+            await asyncio.sleep(0.1)
+            continue
         await place.news(1.0)
 
 

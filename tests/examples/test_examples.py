@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from shmrerun.rrd.decoder import batches, complete_length
@@ -44,6 +45,16 @@ def test_processes(tmp_path, method):
     run("processes.py", "out.rrd", method, cwd=tmp_path)
     expected = {f"/walks/{particle}": 200 for particle in range(8)} | {"/messages": 8, "/ends": 1}
     assert rows(tmp_path / "out.rrd") == expected
+
+
+def test_custom_sinks(tmp_path):
+    """Each of the objects leaves what it made of the rows: Parquet, JPEGs, an alarm."""
+    pytest.importorskip("PIL")
+    run("custom_sinks.py", ".", cwd=tmp_path)
+    assert (tmp_path / "alarms.txt").read_text() == "/loss is NaN at step 13\n"
+    assert len(list((tmp_path / "frames").glob("*.jpg"))) == 20
+    assert [pq.read_table(tmp_path / "parquet" / f"{name}.parquet").num_rows for name in ("loss", "camera")] == [20, 20]
+    assert rows(tmp_path / "custom_sinks.rrd") == {"/loss": 20, "/camera": 20}
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from helpers import check, run, scalars
+from helpers import check, has_footer, read_rows, run, scalars
+
+from shmrerun.testing import wait_until
 
 SINK = """
 import json, multiprocessing, os, signal, sys, time
@@ -231,6 +233,143 @@ rr.save("next.rrd")
     assert result.stdout.endswith("True\n")
     assert scalars(check(tmp_path / "log.rrd"), "/rows") == [1]
     assert scalars(check(tmp_path / "next.rrd"), "/rows") == [2]
+
+
+def test_flush_and_close_raise(tmp_path):
+    """It is told once; the rows are there, and nothing waits."""
+    result = run(
+        SINK
+        + """
+class Bad(Lines):
+    def flush(self): raise ValueError("in flush")
+    def close(self): raise ValueError("in close")
+rr.set_sinks(Bad("got.txt"))
+rr.log("rows", rr.Scalars(1)); recording.flush()
+print(entry().dropped)
+""",
+        tmp_path,
+    )
+    assert result.stdout == "0\n"
+    assert "Bad: its flush() raised: " in result.stderr
+    assert "in close" not in result.stderr
+    assert lines(tmp_path / "got.txt")[0] == {"/rows": [1]}
+
+
+def test_from_a_spawned_worker(tmp_path):
+    """A class of the program's own file works from a worker that imported it under another name; its own rows alone go there."""
+    text = SINK.replace('rr.init("custom")', 'if __name__ == "__main__": rr.init("custom"); rr.save("log.rrd")')
+    run(
+        text
+        + """
+def own():
+    rr.set_sinks(Lines("got.txt"))
+    rr.log("rows", rr.Scalars(1))
+    rr.get_global_data_recording().flush()
+if __name__ == "__main__":
+    process = multiprocessing.get_context("spawn").Process(target=own)
+    process.start(); process.join(); assert process.exitcode == 0
+    rr.log("rows", rr.Scalars(2))
+""",
+        tmp_path,
+    )
+    assert lines(tmp_path / "got.txt")[0] == {"/rows": [1]}
+    assert scalars(check(tmp_path / "log.rrd"), "/rows") == [2]
+
+
+def test_disconnect_while_others_log(tmp_path):
+    """The object is closed once, though rows come all the time; what it got is in the file beside it, and the next sink goes on."""
+    run(
+        SINK
+        + """
+rr.set_sinks(Lines("got.txt"), rr.FileSink("log.rrd"))
+processes = workers(2, 1500, 0.006)
+time.sleep(1)
+began = time.monotonic()
+rr.disconnect()
+assert time.monotonic() - began < 8, time.monotonic() - began
+rr.save("next.rrd")
+for process in processes: process.join()
+""",
+        tmp_path,
+    )
+    got, calls = lines(tmp_path / "got.txt")
+    first, second = check(tmp_path / "log.rrd"), check(tmp_path / "next.rrd")
+    assert calls.count("close") == 1
+    for entity in ("/rows/0", "/rows/1"):
+        values = scalars(first, entity)
+        assert got[entity] == values[: len(got[entity])]
+        assert len(values) - len(got[entity]) < 300  # as many as came while it was closed
+        assert sorted(values + scalars(second, entity)) == list(range(1500))
+
+
+def test_who_joins_while_it_is_closed(tmp_path):
+    """Rows of a process that comes at the last moment are brought to a new copy of the object, which is closed as well."""
+    result = run(
+        SINK.replace("time.sleep(0.3)", "time.sleep(3 if not os.path.exists('late') else 0)").replace(
+            'rr.init("custom")', 'rr.init("custom", recording_id="one")'
+        )
+        + """
+rr.set_sinks(Lines("got.txt"), rr.FileSink("log.rrd"))
+rr.log("rows", rr.Scalars(1))
+recording.flush()
+if (pid := os.fork()) == 0:
+    os.setsid()
+    time.sleep(1.5)
+    open("late", "w").close()
+    rr.log("rows", rr.Scalars(2))
+    recording.flush()
+    os._exit(0)
+""",
+        tmp_path,
+    )
+    del result
+    wait_until(lambda: has_footer(tmp_path / "log.rrd") and (tmp_path / "got.txt").read_text().count("close") >= 1, 40, "the end")
+    assert scalars(read_rows(tmp_path / "log.rrd"), "/rows") == [1, 2]
+    assert lines(tmp_path / "got.txt")[0] == {"/rows": [1, 2]}
+
+
+def test_ps_shows_it(tmp_path):
+    """Its name, whether it takes rows, and how many it did not take; not where its object lies."""
+    result = run(
+        SINK
+        + ONE_EACH
+        + """
+import subprocess
+def fail(): raise LookupError("no such thing")
+rr.set_sinks(rr.CustomSink(Lines("got.txt", 3, fail), name="mine"), rr.FileSink("log.rrd"))
+log_each(6)
+print(subprocess.run([sys.executable, "-m", "shmrerun", "ps"], capture_output=True, text=True).stdout)
+""",
+        tmp_path,
+    )
+    line = next(line for line in result.stdout.splitlines() if "custom mine" in line)
+    assert "(active, " in line
+    assert "1 rows dropped" in line
+    assert "flush_timeout" not in result.stdout
+
+
+def test_a_hanging_object_ends_with_the_worker(tmp_path):
+    """A process whose object hangs while the live worker is killed ends by its own timer; then the rows go on."""
+    result = run(
+        SINK
+        + """
+def hang():
+    if not os.path.exists("hung"):
+        with open("hung", "w") as file: file.write(str(os.getpid()))
+        time.sleep(1000)
+rr.set_sinks(rr.CustomSink(Lines("got.txt", 3, hang), timeout_sec=4), rr.FileSink("log.rrd"))
+for i in range(6): rr.log("rows", rr.Scalars(i))
+wait(lambda: os.path.exists("hung") and read("hung"), "it hangs")
+pid = int(read("hung"))
+from shmrerun.shm.served import LIVE_BYTE
+os.kill(recording._stream.session.tree.lock_holder(LIVE_BYTE), signal.SIGKILL)
+wait(lambda: not os.path.exists(f"/proc/{pid}") or ") Z " in read(f"/proc/{pid}/stat"), "its end")
+recording.flush()
+""",
+        tmp_path,
+    )
+    assert result.stderr == ""
+    assert lines(tmp_path / "got.txt")[0] == {"/rows": list(range(6))}
 
 
 KILLS = """
