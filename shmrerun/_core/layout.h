@@ -26,7 +26,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LAYOUT_VERSION 3u
+#define LAYOUT_VERSION 4u
 
 #define TREE_MAGIC 0x4545525448534d52ull    /* one magic for each kind of segment */
 #define SESSION_MAGIC 0x5353455348534d52ull
@@ -112,13 +112,13 @@ enum { SWITCH_ENABLED = 1, SWITCH_LOG_TIME = 2, SWITCH_LOG_TICK = 4, SWITCH_TICK
 /*
  * Sink: an entry of the session's table, for whatever receives rows. Two words with one kind of writer each:
  *   wish   by processes, compare-and-swap:  FREE -> MAKING -> OPEN -> COMPLETE* -> CLOSE -> FREE
- *   state  by the aggregator, the answer:   ACTIVE | FAILED | CLOSED (a piece that its reader frees) | GONE
+ *   state  by the aggregator, the answer:   ACTIVE | FAILED | GONE
  * Both begin with a turn; a wish whose turn is not the state's has not been answered. MAKING: fields are being written; if its process
  * dies the aggregator frees the entry. An entry may be taken when its wish is FREE or its answer is GONE. A successor of the aggregator
  * reads nothing but this table. The last two entries are the aggregator's own, for spools that only buffer; it writes both words there.
  */
 enum { WISH_FREE = 0, WISH_MAKING = 1, WISH_OPEN = 2, WISH_COMPLETE = 3, WISH_CLOSE = 4 };
-enum { SINK_NONE = 0, SINK_ACTIVE = 1, SINK_FAILED = 2, SINK_CLOSED = 3, SINK_GONE = 4 };
+enum { SINK_NONE = 0, SINK_ACTIVE = 1, SINK_FAILED = 2, SINK_GONE = 4 };
 #define WISH_VERB_MASK 0xffu
 #define WISH_PROCESS_SHIFT 8u /* index of the process slot, plus 1, in 24 bits */
 #define WISH_TURN_SHIFT 32u
@@ -128,6 +128,7 @@ enum { SINK_NO_FOOTER = 1, SINK_CONTINUE = 2, SINK_PIECES = 4, SINK_ODD_FILE = 8
  * A spool or a file is a log. All else follows the log of the session, read behind the drain; `log` and `size` say how far it got:
  * SINK_ODD_FILE (a FIFO or device) and SINK_FILE with SINK_BESIDE (a file kept equal to the log) in a thread of the aggregator;
  * SINK_GRPC, SINK_SERVER and SINK_CUSTOM in the live worker; SINK_READER in the process that owns the entry.
+ * SINK_PIECES: a reader that takes each row out of the log, for a program that reads its own rows; the next sink does not get them.
  * SINK_STDOUT: an odd file that only its owner has, by its descriptor.
  * SINK_BESIDE: it joins the sinks that there are; without it, a new sink takes their place.
  */

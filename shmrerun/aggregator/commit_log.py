@@ -325,20 +325,21 @@ class CommitLog:
 
     # ---- a spool's limit
 
-    def trim(self, limit: int, delivered: int = 0) -> int:
+    def trim(self, limit: int, delivered: int = 0, *, until: int = 1 << 62) -> int:
         """Give the oldest temporal chunks of a spool back until it holds ``limit`` bytes. Returns their rows.
 
         Offsets stay: a chunk becomes a hole, whose pages the file system takes back. Static rows stay. Rows before ``delivered`` are
-        not counted: whoever follows the spool has them.
+        not counted: whoever follows the spool has them. What lies at ``until`` or behind it stays.
         """
         rows, at = 0, 0
-        while at < len(self._pieces) and self.held > limit:
+        while at < len(self._pieces) and self.held > limit and self._pieces[at].offset < until:
             first = last = self._pieces[at]
             rows += first.rows if first.offset >= delivered else 0
             at += 1
             while (
                 at < len(self._pieces)
                 and self._pieces[at].offset == last.offset + last.size
+                and self._pieces[at].offset < until
                 and (self.held - (last.offset + last.size - first.offset) > limit)
             ):  # neighbours make one hole
                 last = self._pieces[at]

@@ -2,9 +2,9 @@
 
 A wish is carried out between turns of the drain; each step can be done again by a successor that finds the table as it was:
 
-- OPEN a file or a spool of pieces: what pends is written to the present log, which is finished; then the new one is opened. A spool that
-  only buffered is taken over by the new log. OPEN anything else: a follower of a spool, or with SINK_BESIDE of the present log.
-- COMPLETE: footer now; rows of others that come late are still added. CLOSE: footer, then the entry is GONE (CLOSED for a piece).
+- OPEN a file: what pends is written to the present log, which is finished; then the new one is opened. A spool that only buffered is
+  taken over by the new log. OPEN anything else: a follower of a spool, or with SINK_BESIDE of the present log.
+- COMPLETE: footer now; rows of others that come late are still added. CLOSE: footer, then the entry is GONE.
 
 The log alone frees lanes. One that cannot be written is tried again; one that somebody removed or truncated goes on beside its place.
 """
@@ -30,7 +30,6 @@ from shmrerun.shm.words import (
     SESSION_SINKS,
     SINK_ACTIVE,
     SINK_BESIDE,
-    SINK_CLOSED,
     SINK_CONTINUE,
     SINK_CUSTOM,
     SINK_FAILED,
@@ -38,7 +37,6 @@ from shmrerun.shm.words import (
     SINK_GONE,
     SINK_NO_FOOTER,
     SINK_ODD_FILE,
-    SINK_PIECES,
     SINK_READER,
     SINK_SPOOL,
     SINK_STDOUT,
@@ -55,6 +53,7 @@ if TYPE_CHECKING:
     from shmrerun.aggregator.descriptors import Descriptors
 
 SPOOL_BYTES = 1 << 30
+GIVE_BACK_BYTES = 4 << 20  # so much of a spool has been read by all who ever will before its room is given back
 HARM_SECONDS = 1.0  # how often the log's file is looked at
 _OPEN = os.O_RDWR | os.O_CLOEXEC
 
@@ -103,6 +102,7 @@ class Feed:
         self._limit = 1 << 62  # of a spool; set when there is one
         self._scan_from = -1
         self._size = -1
+        self._given_back = 0  # the spool's offset
         self._looked = 0.0
 
     # ---- the table
@@ -230,12 +230,12 @@ class Feed:
                 self._open_log(sink)
 
     def _open_log(self, sink: Sink) -> None:
-        """A file or a spool of pieces becomes the log, in place of the present one."""
+        """A file becomes the log, in place of the present one."""
         buffered = self._only_buffer()
         if self._sink is not None and buffered is None and not self._close(by_switch=True):
             return
         try:
-            log = self._new_spool(sink) if sink.kind == SINK_SPOOL else self._open_file(sink)
+            log = self._open_file(sink)
             if buffered is not None and self.log is not None:
                 log.take_over(self.log)
         except OSError as error:
@@ -255,6 +255,7 @@ class Feed:
         self._answer(sink, SINK_ACTIVE)
         self._sink, self.log = self._read(sink.slot), log
         self._scan_from = self._size = -1
+        self._given_back = 0
         if scan_from == 0:
             self._control.tried(b"", 0)
 
@@ -321,10 +322,13 @@ class Feed:
     def trim(self) -> int:
         """Keep a spool under its limit: what all followers have goes first, then the oldest temporal chunks. Returns rows dropped."""
         log, sink = self.log, self._sink
-        if log is None or sink is None or sink.kind != SINK_SPOOL or sink.flags & SINK_PIECES or log.held <= self._limit:
+        if log is None or sink is None or not sink.is_buffer:
             return 0
         delivered = min((follower.offset for follower in self._followers.values()), default=0)
-        return log.trim(self._limit // 2, delivered)
+        if delivered >= self._given_back + GIVE_BACK_BYTES and all(isinstance(f, Served) and f.is_pieces for f in self._followers.values()):
+            self._given_back = delivered
+            log.trim(0, delivered, until=delivered)
+        return log.trim(self._limit // 2, delivered) if log.held > self._limit else 0
 
     # ---- followers
 
@@ -441,7 +445,7 @@ class Feed:
     @property
     def is_watched(self) -> bool:
         """Whether somebody looks at the rows as they come, and can take more."""
-        served = [follower for follower in self._followers.values() if isinstance(follower, Served)]
+        served = [follower for follower in self._followers.values() if isinstance(follower, Served) and not follower.is_pieces]
         return bool(served) and all(follower.lag < LAG_BYTES for follower in served)
 
     def _tell_failed(self) -> None:
@@ -510,13 +514,9 @@ class Feed:
         self._is_leaving = False
         sink, log = self._sink, self.log
         if log is not None:
-            self._entry(sink.slot).size = log.size if log.chunks else 0
             log.close()
         self.log = self._sink = None
-        if sink.flags & SINK_PIECES:
-            self._answer(self._read(sink.slot), SINK_CLOSED)
-        else:
-            self._forget(self._read(sink.slot))
+        self._forget(self._read(sink.slot))
 
     def end(self) -> bool:
         """The session ends. False: its file, or what follows it, cannot be finished yet."""

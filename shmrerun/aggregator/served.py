@@ -16,7 +16,7 @@ from shmrerun.framing import STREAM_HEADER_BYTES
 from shmrerun.shm.launch import launch
 from shmrerun.shm.locks import lock_holder
 from shmrerun.shm.served import LIVE_BYTE, NEVER, patience_of
-from shmrerun.shm.words import SINK_CUSTOM, SINK_READER, SINK_SERVER
+from shmrerun.shm.words import SINK_CUSTOM, SINK_PIECES, SINK_READER, SINK_SERVER
 
 if TYPE_CHECKING:
     from shmrerun.aggregator.commit_log import CommitLog
@@ -37,6 +37,7 @@ class Served:
     def __init__(self, log: CommitLog, number: int, sink: Sink, entry: SinkView, offset: int = 0) -> None:
         self.told = 0
         self.kind = sink.kind
+        self.is_pieces = bool(sink.flags & SINK_PIECES)  # what it reads is its own, and nobody looks meanwhile
         self._log, self._entry, self._sink = log, entry, sink
         self._patience = None if sink.kind == SINK_READER else patience_of(sink, entry)
         self._most = float("inf")
@@ -84,7 +85,7 @@ class Served:
     @property
     def got_nothing(self) -> bool:
         """Whether no row was delivered yet, so that the next sink may have them all."""
-        return self._entry.size <= STREAM_HEADER_BYTES
+        return not self.is_pieces and self._entry.size <= STREAM_HEADER_BYTES
 
     def undelivered(self) -> int:
         """From where on rows are lost to it, if it ends now; -1: it has all."""

@@ -17,7 +17,6 @@ from shmrerun.shm.session import lane_name, sinks
 from shmrerun.shm.words import (
     LANE_MAGIC,
     SINK_ACTIVE,
-    SINK_CLOSED,
     SINK_CUSTOM,
     SINK_FAILED,
     SINK_FILE,
@@ -127,7 +126,7 @@ def sink_state(sink: Sink) -> str:
         return "opening"
     if sink.is_asked:
         return "completing" if sink.verb == WISH_COMPLETE else "closing"
-    return {SINK_ACTIVE: "active", SINK_FAILED: "failed", SINK_CLOSED: "closed"}.get(sink.answer, "unknown")
+    return {SINK_ACTIVE: "active", SINK_FAILED: "failed"}.get(sink.answer, "unknown")
 
 
 def _describe_recording(tree: Tree, recording: Recording) -> dict[str, Any]:

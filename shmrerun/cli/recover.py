@@ -20,7 +20,7 @@ from shmrerun.shm import sweep
 from shmrerun.shm.locks import OPENER, lock_byte, lock_file
 from shmrerun.shm.session import open_session, sinks, wish_word
 from shmrerun.shm.tree import RECOVER_BYTE, Tree
-from shmrerun.shm.words import SINK_FILE, SINK_PIECES, SINK_SPOOL, STATE_ENDED, WISH_FREE, SessionView
+from shmrerun.shm.words import SINK_FILE, SINK_READER, SINK_SPOOL, STATE_ENDED, WISH_FREE, SessionView
 
 if TYPE_CHECKING:
     import argparse
@@ -131,8 +131,10 @@ def _keeps_file(view: SessionView, left: Left) -> bool:
     if sink is None:
         return False
     entry = view.sink(sink.slot)
-    if sink.kind == SINK_SPOOL:  # pieces that nobody will read are a buffer now
-        entry.flags = sink.flags & ~SINK_PIECES
+    if sink.kind == SINK_SPOOL:
+        for reader in sinks(view):  # dead: what it read, and the spool still has, is recovered with the rest
+            if reader.kind == SINK_READER:
+                view.sink(reader.slot).wish = wish_word(reader.turn + 1, WISH_FREE)
         return False
     if _is_same(sink) and os.access(sink.path, os.W_OK):
         return True

@@ -78,7 +78,7 @@ class _Log:
             return
         self.is_closed = True
         kept = log_of(self._following.session.words)  # a log that goes on without this sink ends here for it
-        self.size = kept.size if kept is not None and kept.number == self.number else reader.file_bytes()
+        self.size = kept.size if kept is not None and self._log.is_same(kept) else reader.file_bytes()
 
 
 class Tail:
@@ -104,9 +104,9 @@ class Tail:
         """In the log, behind what was read."""
         return self._reader.offset
 
-    def rewind(self) -> None:
-        """Begin again."""
-        self._reader.advance(0)
+    def rewind(self, offset: int = 0) -> None:
+        """Begin again, there."""
+        self._reader.advance(offset)
         self.is_over = False
 
     def next(self, most_bytes: int = PIECE_BYTES) -> bytes:

@@ -92,6 +92,7 @@ class Session:
         self._lane: _core.Lane | None = None
         self._message_turn = 0
         self._lost_told = 0
+        self.pieces: Any = None  # the cursor of memory_recording and binary_stream
         self._patience: dict[int, Patience] = {}  # of sinks that others serve, by number
 
     # ---- making and finding
@@ -143,6 +144,11 @@ class Session:
     def is_ours(self) -> bool:
         """Whether this process is a member by this object."""
         return self.stamp == _core.stamp() and self.index >= 0
+
+    @property
+    def is_own(self) -> bool:
+        """Whether this process made this object: it was not inherited by a fork."""
+        return self.stamp == _core.stamp()
 
     @property
     def member(self) -> MemberView:

@@ -1,80 +1,100 @@
 """Rows that come back into the program: ``memory_recording`` and ``binary_stream``.
 
-Both read a spool, piece by piece: to read is to ask for the next piece, whereupon the aggregator finishes the one before, footer
-and all. So each piece is a whole ``.rrd``, and the program needs no Arrow to get it.
+Both are one cursor of this process over the session's log, a spool: to read is to flush, and to take what lies behind the cursor. What
+was taken may be given back by the spool. Each piece is made a whole ``.rrd`` here, with footer.
 """
 
 from __future__ import annotations
 
-import os
+import contextlib
+import threading
 from typing import TYPE_CHECKING, Any
 
-from shmrerun.shm.session import read_sink, sinks, wish_word
-from shmrerun.shm.words import SINK_CLOSED, SINK_PIECES, SINK_SPOOL, WISH_FREE
+from shmrerun.errors import RowsLostError, SinkError, say
+from shmrerun.framing import SET_STORE_INFO, STREAM_HEADER_BYTES, split_messages
+from shmrerun.producer.following import Tail
 
 if TYPE_CHECKING:
-    from shmrerun.producer.member import Session
-    from shmrerun.shm.session import Sink
+    from shmrerun.producer.following import Following
 
 # Header, End without payload, StreamFooter without payload: an .rrd without stores (rerun-sdk 0.41).
 EMPTY = bytes.fromhex("525246320029000001020000" + "00" * 16 + "1c" + "00" * 15 + "7136972a" + "52524632" + "464f4f54" + "01000000")
-_HEADER_BYTES = 12
+_ALL = 1 << 62  # bytes
 
 
 class Pieces:
-    """The spool of one session, read by this process. ``None`` for a disabled stream."""
+    """The rows of one session from a moment on, read by this process. ``None`` for a disabled stream."""
 
-    def __init__(self, session: Session | None) -> None:
-        self.session = session
+    def __init__(self, following: Following | None) -> None:
+        self.following = following
+        self._tail: Tail | None = None
+        self._lock = threading.Lock()
+        self._info = b""  # of the store, with which each piece begins
+        if following is not None:
+            with contextlib.suppress(SinkError):  # another thread has just set a sink in place of this one
+                self._tail = Tail(following)
 
-    def _spool(self) -> Sink | None:
-        session = self.session
-        if session is None or not session.is_ours:
-            return None
-        sink = session.active_sink()
-        return sink if sink is not None and sink.kind == SINK_SPOOL else None
+    @property
+    def is_active(self) -> bool:
+        """Whether rows still come here."""
+        return self.following is not None and self.following.session.is_ours and self.following.is_active
 
     def next(self, timeout: float = float("inf"), *, flush: bool = True) -> bytes | None:
         """All rows since the last piece as a whole .rrd; None if there are none. FlushTimeoutError: not in time."""
-        sink, session = self._spool(), self.session
-        if session is None:
+        if flush:
+            self.flush(timeout)
+        data = self._stream(take=True)
+        if not data:
             return None
-        if sink is not None and (flush or sink.size):
-            session.set_sink(SINK_SPOOL, SINK_PIECES, timeout=timeout)
-        data = b""
-        for done in sorted((s for s in sinks(session.words) if s.answer == SINK_CLOSED), key=lambda s: s.number):
-            piece = read_sink(session.words, done.slot)
-            if piece.size:  # of chunks; 0: it has none
-                with open(piece.path, "rb") as file:
-                    data = file.read()
-            os.unlink(piece.path)
-            session.words.sink(done.slot).wish = wish_word(done.turn + 1, WISH_FREE)
-            if data:
-                break
-        return data or None
+        from shmrerun.rrd.piece import with_footer
+
+        return with_footer(data)
+
+    def _stream(self, *, take: bool) -> bytes:
+        """Header, store info and messages from the cursor on; empty without any."""
+        tail, following = self._tail, self.following
+        if tail is None or following is None or not following.session.is_own:  # a forked child's: the rows are its parent's to read
+            return b""
+        with self._lock:
+            return self._read(tail, following, take=take)
+
+    def _read(self, tail: Tail, following: Following, *, take: bool) -> bytes:
+        before = tail.offset
+        data = tail.next(_ALL)
+        if data and not before:
+            kind, start, end = next(split_messages(memoryview(data)[STREAM_HEADER_BYTES:]))
+            if kind == SET_STORE_INFO:
+                self._info = data[STREAM_HEADER_BYTES + start : STREAM_HEADER_BYTES + end]
+        elif data:
+            data = data[:STREAM_HEADER_BYTES] + self._info + data[STREAM_HEADER_BYTES:]
+        if not take:
+            tail.rewind(before)
+        elif tail.offset > before:
+            following.took(tail.offset)
+        return data if len(data) > STREAM_HEADER_BYTES + len(self._info) else b""
 
     def flush(self, timeout: float = float("inf")) -> None:
-        """Wait until all rows so far are in the spool."""
-        if self.session is not None and self._spool() is not None:
-            self.session.flush(timeout)
+        """Wait until all rows so far can be read. FlushTimeoutError."""
+        if self.following is None or not self.is_active:
+            return
+        try:
+            self.following.session.flush(timeout)
+        except RowsLostError as error:
+            say(str(error))
 
     def messages(self) -> int:
-        """Messages in the spool."""
+        """Messages that wait to be read."""
         self.flush()
-        sink = self._spool()
-        count, at = 0, _HEADER_BYTES
-        if sink is None or not sink.size:
-            return 0
-        with open(sink.path, "rb") as file:
-            while at + 16 <= sink.size:
-                file.seek(at)
-                at += 16 + int.from_bytes(file.read(16)[8:], "little")
-                count += 1
-        return count
+        data = self._stream(take=False)
+        return sum(1 for _ in split_messages(memoryview(data)[STREAM_HEADER_BYTES:])) if data else 0
+
+    def __del__(self) -> None:
+        if self._tail is not None:
+            self._tail.close()
 
 
 class MemoryRecording:
-    """Rows kept in memory (in a spool of the aggregator's) until they are drained.
+    """Rows kept (in a spool of the aggregator's, on disk) until they are drained.
 
     Attributes
     ----------

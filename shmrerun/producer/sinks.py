@@ -22,7 +22,6 @@ from shmrerun.shm.words import (
     SINK_FILE,
     SINK_PIECES,
     SINK_READER,
-    SINK_SPOOL,
     SessionView,
 )
 from shmrerun.sinks import CustomSink, FileSink, GrpcServerSink, GrpcSink
@@ -30,7 +29,7 @@ from shmrerun.sinks import CustomSink, FileSink, GrpcServerSink, GrpcSink
 if TYPE_CHECKING:
     from shmrerun.producer.following import Following
     from shmrerun.producer.member import Session
-    from shmrerun.producer.reading import BinaryStream, MemoryRecording
+    from shmrerun.producer.reading import BinaryStream, MemoryRecording, Pieces
     from shmrerun.producer.stream import Stream
     from shmrerun.shm.session import Sink
 
@@ -234,29 +233,35 @@ def follow(stream: Stream | None, label: str) -> Following | None:
     return Following(session, sink)
 
 
-def _pieces(stream: Stream | None, missing: str) -> Session:
-    """Make a spool of pieces the sink, for this process to read back."""
+def _pieces(stream: Stream | None, missing: str) -> Pieces:
+    """Make a spool the sink, for this process to read; or go on with the one that it has."""
+    from shmrerun.producer.following import Following
+    from shmrerun.producer.reading import Pieces
+
+    if stream is not None and not stream.enabled():
+        return Pieces(None)
     session = stream.live() if stream is not None else None
     if stream is None or session is None:
         raise RuntimeError(missing)
     session = _settle(stream, session)
-    session.set_sink(SINK_SPOOL, SINK_PIECES)
-    return session
+    present = session.pieces
+    if present is not None and present.is_active:
+        found: Pieces = present
+        return found
+    pieces = Pieces(Following(session, session.set_sink(SINK_READER, SINK_PIECES, "memory")))
+    session.pieces = pieces
+    return pieces
 
 
 def memory_recording(stream: Stream | None) -> MemoryRecording:
     """See :func:`shmrerun.memory_recording`."""
-    from shmrerun.producer.reading import MemoryRecording, Pieces
+    from shmrerun.producer.reading import MemoryRecording
 
-    if stream is not None and not stream.enabled():
-        return MemoryRecording(Pieces(None))
-    return MemoryRecording(Pieces(_pieces(stream, "No recording was provided or set as current.")))
+    return MemoryRecording(_pieces(stream, "No recording was provided or set as current."))
 
 
 def binary_stream(stream: Stream | None) -> BinaryStream:
     """See :func:`shmrerun.binary_stream`."""
-    from shmrerun.producer.reading import BinaryStream, Pieces
+    from shmrerun.producer.reading import BinaryStream
 
-    if stream is not None and not stream.enabled():
-        return BinaryStream(Pieces(None))
-    return BinaryStream(Pieces(_pieces(stream, "No recording stream was provided and set as current")))
+    return BinaryStream(_pieces(stream, "No recording stream was provided and set as current"))

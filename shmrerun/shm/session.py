@@ -16,7 +16,6 @@ from shmrerun.shm.words import (
     SINK_GONE,
     SINK_GRPC,
     SINK_ODD_FILE,
-    SINK_PIECES,
     SINK_READER,
     SINK_SERVER,
     SINK_SPOOL,
@@ -120,7 +119,7 @@ class Sink(NamedTuple):
 
     @property
     def is_users(self) -> bool:
-        """Whether a user set it as the place where rows go: a file, a viewer, pieces to read back; nothing beside it, no mere buffer."""
+        """Whether a user set it as the place where rows go: a file, a viewer, a reader; nothing beside it, no mere buffer."""
         return not self.flags & SINK_BESIDE and not self.is_buffer
 
     @property
@@ -139,7 +138,7 @@ class Sink(NamedTuple):
     @property
     def is_buffer(self) -> bool:
         """Whether it is a spool that only keeps rows until somebody sets a sink."""
-        return self.kind == SINK_SPOOL and not self.flags & SINK_PIECES
+        return self.kind == SINK_SPOOL
 
 
 def wish_word(turn: int, verb: int, process: int = 0) -> int:
