@@ -98,6 +98,12 @@ class _Process:
         except ConnectionError:
             raise await self._death() from None
 
+    def go(self) -> None:
+        """It may bring the next batch: the last one is stored as taken."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(ConnectionError):
+            self._process.stdin.write(b"g")
+
     async def answer(self, seconds: float | None = None) -> _Answer:
         """The next answer. _DeadError: there will be none."""
         assert self._process.stdout is not None
@@ -252,6 +258,7 @@ class Custom:
             held = answer.offset >= end
             if not held:
                 place.tell(size=answer.offset)
+            process.go()
         self._deaths = 0
         self._is_reading = False
         if process.has_flush and end in (log.size, place.until):

@@ -393,10 +393,11 @@ recording.flush()
 
 @pytest.mark.parametrize("who", ["child()", "tree.lock_holder(LIVE_BYTE)", "tree.words.aggregator_pid"])
 def test_kills_under_load(tmp_path, who):
-    """The object's process, the live worker or the aggregator is killed: every row is there, and few are there twice."""
+    """Whichever of the processes is killed, all rows are there, and with each kill at most one batch is there twice."""
     run(SINK + KILLS.replace("WHO", who), tmp_path, deadline=90)
     got, _ = lines(tmp_path / "got.txt")
     for number in range(2):
         assert set(got[f"/rows/{number}"]) == set(range(1500))
-        assert len(got[f"/rows/{number}"]) < 2500
+    batches = [line for line in (tmp_path / "got.txt").read_text().splitlines() if line.startswith('["/')]
+    assert len(batches) - len(set(batches)) <= 3  # the last one of each kill
     check(tmp_path / "log.rrd")
