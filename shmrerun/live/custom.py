@@ -98,6 +98,12 @@ class _Process:
         except ConnectionError:
             raise await self._death() from None
 
+    def go(self) -> None:
+        """It may bring the next batch: the last one is stored as taken."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(ConnectionError):
+            self._process.stdin.write(b"g")
+
     async def answer(self, seconds: float | None = None) -> _Answer:
         """The next answer. _DeadError: there will be none."""
         assert self._process.stdout is not None
@@ -169,6 +175,7 @@ class Custom:
         self._process: _Process | None = None
         self._deaths = 0  # in a row
         self._died_at = -1  # offset of the message that it died of
+        self._is_reading = False  # it may have died of a message
         self._has_told = False
         self._log_number = -1
 
@@ -239,6 +246,7 @@ class Custom:
         if end <= STREAM_HEADER_BYTES:
             place.tell(size=end)
             return
+        self._is_reading = True
         await process.tell(protocol.READ, log, max(start, STREAM_HEADER_BYTES), end)
         while (answer := await process.answer()).what != protocol.END:
             if answer.what == protocol.UNREADABLE:
@@ -250,7 +258,9 @@ class Custom:
             held = answer.offset >= end
             if not held:
                 place.tell(size=answer.offset)
+            process.go()
         self._deaths = 0
+        self._is_reading = False
         if process.has_flush and end in (log.size, place.until):
             try:
                 await self._ask(process, protocol.FLUSH, "flush")
@@ -285,14 +295,16 @@ class Custom:
     async def _died(self, error: _DeadError) -> None:
         """The process is dead: whether the message that it had is to be brought again, and whether it is to be started again."""
         place, self._process = self._place, None
+        was_reading, self._is_reading = self._is_reading, False
         self._deaths += 1
         if self._deaths >= MOST_DEATHS:
             place.fail(errno.EPROTO, f"given up after its process died {MOST_DEATHS} times in a row; rows for it are counted only. {error}")
             return
         self._tell_once(f"its process died and is started again: {error}")
-        if (self._died_at == place.size or error.is_late) and place.was_ready:
+        if was_reading and (self._died_at == place.size or error.is_late):
             await self._pass_over(most=1)
-        self._died_at = place.size
+        elif was_reading:
+            self._died_at = place.size
 
     async def _pass_over(self, most: float = math.inf) -> None:
         """Count what is there as dropped instead of bringing it, so many chunks."""

@@ -161,10 +161,12 @@ class Child:
             batch = batch_of(payload)
         except ValueError as error:
             self._answer(RAISED, end, 0, f"a damaged message of the log is passed over: {error}")
+            self._take(1)
             return
         if batch is not None:
             text = self._call(self._sink.write, batch)
             self._answer(RAISED if text else WRITTEN, end, batch.record_batch.num_rows, text)
+            self._take(1)  # it is stored that the object has it: no more than one batch can come twice
 
 
 def _messages(log: _Log, start: int) -> Iterator[tuple[memoryview, int]]:

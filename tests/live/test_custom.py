@@ -304,28 +304,25 @@ for process in processes: process.join()
 
 def test_who_joins_while_it_is_closed(tmp_path):
     """Rows of a process that comes at the last moment are brought to a new copy of the object, which is closed as well."""
-    result = run(
-        SINK.replace("time.sleep(0.3)", "time.sleep(3 if not os.path.exists('late') else 0)").replace(
-            'rr.init("custom")', 'rr.init("custom", recording_id="one")'
-        )
+    run(
+        SINK.replace("time.sleep(0.3)", "open('closing', 'w').close(); time.sleep(3)", 1)
         + """
 rr.set_sinks(Lines("got.txt"), rr.FileSink("log.rrd"))
 rr.log("rows", rr.Scalars(1))
 recording.flush()
 if (pid := os.fork()) == 0:
     os.setsid()
-    time.sleep(1.5)
-    open("late", "w").close()
+    wait(lambda: os.path.exists("closing"), "its close")
     rr.log("rows", rr.Scalars(2))
     recording.flush()
     os._exit(0)
 """,
         tmp_path,
     )
-    del result
-    wait_until(lambda: has_footer(tmp_path / "log.rrd") and (tmp_path / "got.txt").read_text().count("close") >= 1, 40, "the end")
+    wait_until(lambda: has_footer(tmp_path / "log.rrd"), 40, "the end")
     assert scalars(read_rows(tmp_path / "log.rrd"), "/rows") == [1, 2]
-    assert lines(tmp_path / "got.txt")[0] == {"/rows": [1, 2]}
+    got, calls = lines(tmp_path / "got.txt")
+    assert (got, calls.count("close")) == ({"/rows": [1, 2]}, 2)
 
 
 def test_ps_shows_it(tmp_path):
@@ -384,25 +381,23 @@ def child():
             except OSError: continue
             if "custom_child" in words and tree.token in words: return int(name)
     return 0
-processes = workers(2, 1500, 0.002)
-killed = 0
+processes = workers(2, 1500, 0.004)
 for turn in range(3):
-    time.sleep(0.7)
-    pid = WHO
-    if pid > 0: os.kill(pid, signal.SIGKILL); killed += 1
+    size = os.path.getsize("got.txt") if turn else 0
+    wait(lambda: os.path.exists("got.txt") and os.path.getsize("got.txt") > size and WHO > 0, "rows come")
+    os.kill(WHO, signal.SIGKILL)
 for process in processes: process.join()
 recording.flush()
-print(killed)
 """
 
 
 @pytest.mark.parametrize("who", ["child()", "tree.lock_holder(LIVE_BYTE)", "tree.words.aggregator_pid"])
 def test_kills_under_load(tmp_path, who):
-    """The object's process, the live worker or the aggregator is killed: every row is there, and few are there twice."""
-    result = run(SINK + KILLS.replace("WHO", who), tmp_path, deadline=90)
-    assert int(result.stdout) >= 2
+    """Whichever of the processes is killed, all rows are there, and with each kill at most one batch is there twice."""
+    run(SINK + KILLS.replace("WHO", who), tmp_path, deadline=90)
     got, _ = lines(tmp_path / "got.txt")
     for number in range(2):
         assert set(got[f"/rows/{number}"]) == set(range(1500))
-        assert len(got[f"/rows/{number}"]) < 2500
+    batches = [line for line in (tmp_path / "got.txt").read_text().splitlines() if line.startswith('["/')]
+    assert len(batches) - len(set(batches)) <= 3  # the last one of each kill
     check(tmp_path / "log.rrd")
