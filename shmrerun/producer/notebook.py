@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 DEFAULT_WIDTH, DEFAULT_HEIGHT = 640, 480
 ASSET_VARIABLE = "RERUN_NOTEBOOK_ASSET"
 TICK_SECONDS = 0.05  # how often the log is looked at
+PIECE_SECONDS = 0.01  # between pieces while there is more: what outruns the kernel's output by far would be dropped there
 
 
 class _Widget:
@@ -34,6 +35,7 @@ class _Widget:
         self._viewer = viewer
         self.tail = tail
         self.has_begun = False
+        self.has_sent = False  # when it was last fed
         self._begins = threading.Event()
         viewer.on_msg(self._on_message)
 
@@ -55,6 +57,7 @@ class _Widget:
             self.has_begun = True
             self.tail.rewind()
         piece = self.tail.next() if self.has_begun else b""
+        self.has_sent = bool(piece)
         if piece:
             self._viewer.send_rrd(piece)  # goes to the kernel's thread for output, a busy cell or none
         return not self.tail.is_over
@@ -96,7 +99,7 @@ class _Feed:
                 if not self._widgets:
                     self._is_over = True
                     break
-            pause.wait(TICK_SECONDS)
+            pause.wait(PIECE_SECONDS if any(widget.has_sent for widget in list(self._widgets)) else TICK_SECONDS)
         with contextlib.suppress(Exception):
             self._following.close()
 
@@ -154,7 +157,7 @@ def notebook_show(
     can it say that it is ready; afterwards rows come within some 0.1 s. A page that is loaded anew gets everything again.
 
     The viewer comes from the installed package, by ``RERUN_NOTEBOOK_ASSET=serve-local``: an HTTP server of the kernel on ``localhost``,
-    whose first start takes about 5 s. If the browser is on another machine, set the variable before the first call: ``inline`` (23 MB
+    whose first start takes 5 to 8 s. If the browser is on another machine, set the variable before the first call: ``inline`` (23 MB
     more in the notebook) or the URL of a ``widget.js``.
     """
     if is_inheriting():

@@ -117,7 +117,8 @@ class MemoryRecording:
     def drain_as_bytes(self) -> bytes:
         """All rows since the last drain, flushed, as one ``.rrd`` with footer; 60 bytes without stores if there are none.
 
-        About 2 ms for 10 rows of a warm session. Thread-safe in that each row is in one drain's result.
+        About 2 ms for 10 rows of a warm session: half of it is the flush, 0.8 ms the footer, for which the first drain imports pyarrow.
+        Thread-safe: each row is in one drain's result.
         """
         return self._pieces.next() or EMPTY
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -305,24 +306,32 @@ class _Table:
         nullable: bool = False,
     ) -> None:
         """Add a column of the timeline and the component given, or a column of the chunk itself."""
-        metadata: dict[str, str] = {}
-        if timeline is not None or index is not None:
-            metadata["rerun:index"] = timeline if timeline is not None else str(index)
-            parts = [timeline] if timeline is not None else []
-            if descriptor is not None:
-                parts.append(_short_name(descriptor))
-                metadata["rerun:component"] = descriptor.component
-                if descriptor.archetype is not None:
-                    metadata["rerun:archetype"] = descriptor.archetype
-                if descriptor.component_type is not None:
-                    metadata["rerun:component_type"] = descriptor.component_type
-            name = ":".join([*parts, name]).translate(_NAME).lstrip("_")
-        self._fields.append(pa.field(name, column.type, nullable=nullable, metadata=metadata or None))
+        self._fields.append(_table_field(name, column.type, timeline, descriptor, index, nullable))
         self._columns.append(column)
 
     def batch(self) -> pa.RecordBatch:
         """Return all columns."""
         return pa.RecordBatch.from_arrays(self._columns, schema=pa.schema(self._fields))
+
+
+@lru_cache(maxsize=512)
+def _table_field(
+    name: str, kind: pa.DataType, timeline: str | None, descriptor: Descriptor | None, index: str | None, nullable: bool
+) -> pa.Field:
+    """The field of a manifest's column: see :meth:`_Table.add`. Small recordings of one program have the same ones again and again."""
+    metadata: dict[str, str] = {}
+    if timeline is not None or index is not None:
+        metadata["rerun:index"] = timeline if timeline is not None else str(index)
+        parts = [timeline] if timeline is not None else []
+        if descriptor is not None:
+            parts.append(_short_name(descriptor))
+            metadata["rerun:component"] = descriptor.component
+            if descriptor.archetype is not None:
+                metadata["rerun:archetype"] = descriptor.archetype
+            if descriptor.component_type is not None:
+                metadata["rerun:component_type"] = descriptor.component_type
+        name = ":".join([*parts, name]).translate(_NAME).lstrip("_")
+    return pa.field(name, kind, nullable=nullable, metadata=metadata or None)
 
 
 def footer_payload(stores: Iterable[tuple[bytes, Manifest]]) -> bytes:
