@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from shmrerun.errors import ShmrerunError
 from shmrerun.shm.session import sinks
-from shmrerun.shm.words import SINK_FILE, SINK_READER, SINK_SPOOL, SessionView
+from shmrerun.shm.words import SINK_CUSTOM, SINK_FILE, SINK_READER, SINK_SERVER, SINK_SPOOL, SessionView
 
 if TYPE_CHECKING:
     from shmrerun.producer.member import Session
@@ -60,6 +60,6 @@ def _lines(session: Session) -> list[tuple[str, str]]:
         ("lost", f"{found.lost:,}"),
     ]
     active = [sink for sink in sorted(sinks(words), key=lambda sink: sink.number) if sink.is_active and not sink.is_buffer]
-    kinds = {SINK_FILE: "file", SINK_SPOOL: "memory", SINK_READER: "reader"}
+    kinds = {SINK_FILE: "file", SINK_SPOOL: "memory", SINK_SERVER: "server", SINK_CUSTOM: "custom", SINK_READER: "reader"}
     places = [f"{kinds.get(sink.kind, 'viewer')} {sink.label if sink.kind != SINK_SPOOL else ''}".strip() for sink in active]
     return [*lines, ("sinks", ", ".join(places) or "none: rows are kept for the next one")]
