@@ -41,6 +41,21 @@ def answers(port):
     return True
 
 
+def connections(port):
+    """How many connections a port of this machine has."""
+    wanted = f":{port:04X}"
+    with open("/proc/net/tcp", encoding="ascii") as file:
+        return sum(fields[1].endswith(wanted) and fields[3] == "01" for fields in map(str.split, file))
+
+
+def wait_connections(port, count, seconds=30):
+    """Wait until a port has so many."""
+    deadline = time.monotonic() + seconds
+    while connections(port) < count:
+        assert time.monotonic() < deadline, f"{connections(port)} of {count} are connected"
+        time.sleep(0.05)
+
+
 @contextlib.contextmanager
 def rerun(*arguments, tmp_path, port=None, stop=signal.SIGINT, seconds=40):
     """A rerun process that listens on a port; ended at the end of the block. Yields (process, port)."""

@@ -1,7 +1,7 @@
 """``serve_grpc``: viewers connect to us. One port for native gRPC and for browsers, told apart by the first bytes.
 
-Native connections (the HTTP/2 preface) are handed to grpcio, which listens at a private socket of the tree's directory; all others are
-gRPC-web over HTTP/1.1. The past comes from the log's file (see ``history``). Real SDKs may write into the server: their messages go into a
+Native connections (the HTTP/2 preface) are handed to grpcio, which listens at a socket without a file; all others are gRPC-web over
+HTTP/1.1. The past comes from the log's file (see ``history``). Real SDKs may write into the server: their messages go into a
 log of its own, the *guests'*, which all readers get as well. Promise: a reader gets what the log keeps, and holds up nobody.
 
 Source: rerun-sdk 0.41, gRPC proxy.
@@ -86,12 +86,10 @@ class GrpcServer:
     async def run(self) -> None:
         """Listen, and serve until the sink is over."""
         place, options = self._place, self._options
-        socket_path = f"{place.tree.directory}/grpc-{place.serial}-{place.number}"
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(socket_path)
+        inner = f"shmrerun-{place.tree.token}-{place.serial}-{place.number}-{os.getpid()}"
         server = aio.server(options=_OPTIONS)
         server.add_generic_rpc_handlers((self._handler(),))
-        server.add_insecure_port(f"unix:{socket_path}")
+        server.add_insecure_port(f"unix-abstract:{inner}")
         front: asyncio.Server | None = None
         try:
             log = place.log()
@@ -102,7 +100,7 @@ class GrpcServer:
             self._histories = [History(log, log.number, limit), History(self._guests, 0, limit)]
             await server.start()
             port = place.served_port or options["port"]
-            front = await asyncio.start_server(lambda r, w: self._connected(socket_path, r, w), options["host"], port, limit=PIPE_BYTES)
+            front = await asyncio.start_server(lambda r, w: self._connected(inner, r, w), options["host"], port, limit=PIPE_BYTES)
             place.tell(value=front.sockets[0].getsockname()[1], error=0)
             await self._watch()
         except OSError as error:
@@ -112,8 +110,6 @@ class GrpcServer:
             if front is not None:
                 front.close()
             await server.stop(0.2)
-            with contextlib.suppress(OSError):
-                os.unlink(socket_path)
             for history in self._histories:
                 history.close()
             if self._guests is not None:
@@ -203,12 +199,12 @@ class GrpcServer:
 
     # ---- connections
 
-    async def _connected(self, socket_path: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _connected(self, inner: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection: by its first bytes to grpcio, or to gRPC-web."""
         try:
             first = await reader.readexactly(len(_PREFACE))
             if first == _PREFACE:
-                await _relay(first, reader, writer, socket_path)
+                await _relay(first, reader, writer, inner)
             else:
                 await serve_web_connection(first, reader, writer, self.read, self._options.get("cors", ()))
         except (OSError, asyncio.IncompleteReadError):
@@ -219,9 +215,9 @@ class GrpcServer:
                 await writer.wait_closed()
 
 
-async def _relay(first: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, socket_path: str) -> None:
+async def _relay(first: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, inner: str) -> None:
     """Bytes both ways between a connection and grpcio, each way as fast as its reader reads."""
-    inner_reader, inner_writer = await asyncio.open_unix_connection(socket_path, limit=PIPE_BYTES)
+    inner_reader, inner_writer = await asyncio.open_unix_connection(f"\0{inner}", limit=PIPE_BYTES)
     inner_writer.write(first)
     ways = [asyncio.ensure_future(_pump(reader, inner_writer)), asyncio.ensure_future(_pump(inner_reader, writer))]
     try:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import signal
 import socket
 import struct
+import subprocess
 import threading
 import time
 
 import grpc
 import pytest
 from helpers import read_rows, run, scalars, start
-from helpers_live import chunks_of, end, free_port, read_by_grpc, read_by_rerun, url
+from helpers_live import chunks_of, end, free_port, read_by_grpc, read_by_rerun, url, wait_connections
 
 from shmrerun.live.messages import SERVICE
 
@@ -67,17 +69,20 @@ rr.log("last", rr.Scalars(2))
     wait_for(program, "serves")
     early = read_by_rerun(url(port), tmp_path / "early.rrd")
     receive = read_by_rerun(url(port), None, how="--test-receive")
-    time.sleep(1)
+    wait_connections(port, 2)
     release(tmp_path)
     wait_for(program, "logged")
     late = read_by_rerun(url(port), tmp_path / "late.rrd")
-    time.sleep(1.5)
+    wait_connections(port, 3)
+    time.sleep(0.5)
     release(tmp_path, "end")
     program.wait()
     try:
         assert receive.wait(30) == 0, receive.stdout.read()
     finally:
         for process in (early, late, receive):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(10)  # it ends by itself when the server has ended
             end(process, signal.SIGTERM)
             process.stdout.close()
     for name in ("early", "late"):
@@ -158,9 +163,12 @@ say("serves"); until("go")
     guest.flush()
     guest.disconnect()
     reader = read_by_rerun(url(port), tmp_path / "got.rrd")
-    time.sleep(2)
+    wait_connections(port, 1)
+    time.sleep(1)
     release(tmp_path)
     program.wait()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        reader.wait(10)
     end(reader, signal.SIGTERM)
     reader.stdout.close()
     rows = _all_rows(tmp_path / "got.rrd")
