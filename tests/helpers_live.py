@@ -96,7 +96,7 @@ def read_by_rerun(address, path, *, how="--save"):
     target = [how, str(path)] if how == "--save" else [how]
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("SHMRERUN", "RERUN"))}
     return subprocess.Popen(
-        [RERUN, address, *target, "--port", "auto", "--bind", "127.0.0.1"],
+        [RERUN, address, *target, "--port", str(free_port()), "--bind", "127.0.0.1"],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**environment, MARK: f"{RUN}:rerun"},
     )  # fmt: skip
 
