@@ -63,7 +63,7 @@ def _recording_lines(recording: dict[str, Any]) -> list[str]:
     ]
     lines += [f"      {count:,} {_CAUSES[cause]}" for cause, count in dropped.items()]
     for sink in recording["sinks"]:
-        error = f", ERROR {sink['error']}" if sink["error"] else ""
+        error = f", ERROR {sink['error'].splitlines()[0]}" if sink["error"] else ""
         error += f", {sink['dropped']:,} rows dropped" if sink["dropped"] else ""
         lines.append(f"    {sink['kind']} {sink['path']} ({sink['state']}, {size(sink['bytes'])}{error})")
     if not recording["sinks"]:

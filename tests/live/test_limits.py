@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 
-from helpers import needs_mounts, start
+from helpers import RUNTIME, needs_mounts, start
 from helpers_live import free_port, read_by_grpc, rerun
 
 from shmrerun.rrd import decoder
+from shmrerun.shm import places
 
 ROWS = 400
-SMALL = 'mount -t tmpfs -o size=60m tmpfs /var/tmp && mount -t tmpfs -o size=60m tmpfs /tmp && exec "$0" "$@"'
+SMALL = 'mount -t tmpfs -o size=60m,mode=700 tmpfs SPILL && exec "$0" "$@"'
 
 
 @needs_mounts
-def test_more_than_is_kept(tmp_path_factory):
+def test_more_than_is_kept(tmp_path):
     """Dropped and delivered rows are together what was logged; static data is kept; the warning names the viewer."""
-    tmp_path = tmp_path_factory.mktemp("small")
+    spill = f"{os.environ[RUNTIME]}/spill"  # where spools lie: a small file system is mounted there, for this program alone
+    os.makedirs(spill, mode=0o700, exist_ok=True)
     port = free_port()
     program = start(
         f"""
-import os, subprocess, sys, time
+import os, time
 import numpy as np
 import shmrerun as rr
-assert subprocess.run(["mountpoint", "-q", "/tmp"]).returncode == 0
+assert os.path.ismount("{spill}")
 rr.init("live"); rr.connect_grpc("rerun+http://127.0.0.1:{port}/proxy", flush_timeout_sec=0.5)
 random = np.random.default_rng(0)
 for i in range({ROWS}):
@@ -47,19 +48,16 @@ while time.monotonic() < deadline:
         time.sleep(0.1)
 print("dropped", recording._stream.session.words.dropped_limit, flush=True)
 """,
-        "/dev/shm",
-        prefix=("unshare", "-m", "sh", "-c", SMALL),
-        name=f"limits-{port}-",
+        tmp_path,
+        prefix=("unshare", "-m", "sh", "-c", SMALL.replace("SPILL", spill)),
     )
-    try:
-        while "dropped" not in program.output()[0]:
-            assert program.process.poll() is None, program.output()
-            time.sleep(0.05)
-        with rerun("--serve-grpc", tmp_path=tmp_path, port=port):
-            result = program.wait()
-            read_by_grpc(port, tmp_path / "got.rrd", 1 << 30, seconds=3)
-    finally:
-        _remove(program)
+    while "dropped" not in program.output()[0]:
+        assert program.process.poll() is None, program.output()
+        time.sleep(0.05)
+    with rerun("--serve-grpc", tmp_path=tmp_path, port=port):
+        result = program.wait()
+        read_by_grpc(port, tmp_path / "got.rrd", 1 << 30, seconds=3)
+    places.remove_empty(spill)
     before, after = (int(line.split()[1]) for line in result.stdout.splitlines())
     assert 0 < before == after
     found = [(b.schema, b) for _, _, b in decoder.batches(str(tmp_path / "got.rrd"))]
@@ -67,9 +65,3 @@ print("dropped", recording._stream.session.words.dropped_limit, flush=True)
     assert steps == list(range(before, ROWS))
     assert sum(schema.metadata[b"rerun:entity_path"] == b"/static" for schema, _ in found) == 1
     assert f"127.0.0.1:{port}/proxy does not take them" in result.stderr
-
-
-def _remove(program):
-    for ending in (".py", ".out", ".err"):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(program.base + ending)
