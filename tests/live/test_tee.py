@@ -59,7 +59,7 @@ def work(stop):
     i = 0
     while not stop.is_set() or i < 1000:
         rr.set_time("step", sequence=i); rr.log("rows", rr.Scalars(i)); i += 1
-        if i % 20 == 0: time.sleep(0.001)
+        if i % 5 == 0: time.sleep(0.002)
     print(i, flush=True)
 if __name__ == "__main__":
     rr.init("live")
@@ -73,12 +73,13 @@ if __name__ == "__main__":
         rr.disconnect(); time.sleep(0.05)
         rr.save(f"b{{round}}.rrd"); time.sleep(0.1)
     stop.set(); worker.join()
+    assert rr.get_global_data_recording()._stream.session.words.dropped_limit == 0
     rr.serve_grpc(grpc_port={port}); rr.log("end", rr.Scalars(1))
 """,
             tmp_path,
         )
         count = int(result.stdout)
-        read_by_grpc(viewer, tmp_path / "viewed.rrd", 1 << 30, seconds=2)
+        read_by_grpc(viewer, tmp_path / "viewed.rrd", 1 << 30, seconds=6)
     found = scalars(read_rows(tmp_path / "viewed.rrd"), "/rows")
     assert found
     for name in [f"{letter}{number}" for number in range(3) for letter in "ab"]:
