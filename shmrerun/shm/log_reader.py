@@ -10,7 +10,7 @@ import errno
 import os
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from shmrerun.framing import FRAME, HOLE, MESSAGE_HEADER_BYTES, STREAM_HEADER_BYTES
+from shmrerun.framing import END, FRAME, HOLE, MESSAGE_HEADER_BYTES, STREAM_HEADER_BYTES
 from shmrerun.shm.session import sinks
 from shmrerun.shm.words import SINK_SPOOL
 
@@ -130,6 +130,8 @@ class LogReader:
             if offset - base + MESSAGE_HEADER_BYTES > len(block):
                 block, base = self._block(offset, max(MESSAGE_HEADER_BYTES, min(end, stop) - offset)), offset
             kind, size = FRAME.unpack_from(block, offset - base)
+            if kind == END:  # zeros: neighbours that were given back make one hole, and this is in the middle of it
+                kind, size = HOLE, self._behind_hole(offset) - offset - MESSAGE_HEADER_BYTES
             whole = MESSAGE_HEADER_BYTES + size
             if whole > end - offset:
                 raise self._odd(offset)
@@ -156,7 +158,7 @@ class LogReader:
         if len(head) < MESSAGE_HEADER_BYTES:
             raise self._odd(offset)
         kind, size = FRAME.unpack(head)
-        if kind == HOLE:
+        if kind in (HOLE, END):  # given back, alone or with its neighbours
             return None
         if size > self._log.size - offset - MESSAGE_HEADER_BYTES:
             raise self._odd(offset)
@@ -173,6 +175,17 @@ class LogReader:
                 raise self._odd(offset)
             block += more
         return memoryview(block)
+
+    def _behind_hole(self, offset: int) -> int:
+        """The offset behind the hole that an offset is in: only its first message's header says so. OSError: it is in none."""
+        at = STREAM_HEADER_BYTES
+        while at <= offset:
+            head = os.pread(self._fd, MESSAGE_HEADER_BYTES, at)
+            kind, size = FRAME.unpack(head) if len(head) == MESSAGE_HEADER_BYTES else (END, 0)
+            if kind == END:  # being given back at this moment, or no log
+                raise self._odd(offset)
+            at += MESSAGE_HEADER_BYTES + size
+        return at
 
     def _is_there(self, kind: int, size: int, offset: int) -> bool:
         """Whether a message was not given back while it was read: its header goes first, then its bytes."""
