@@ -23,6 +23,16 @@ MESSAGE_HEADER_BYTES = 16
 FRAME = struct.Struct("<QQ")  # message header: kind, payload bytes
 
 
+def varint(value: int) -> bytes:
+    """A number as protobuf writes it."""
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
 def frame(kind: int, payload: bytes) -> bytes:
     """Put the 16-byte message header before a payload."""
     return FRAME.pack(kind, len(payload)) + payload

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shmrerun.framing import ARROW_MSG, BLUEPRINT_ACTIVATION, SET_STORE_INFO, frame
+from shmrerun.framing import ARROW_MSG, BLUEPRINT_ACTIVATION, SET_STORE_INFO, frame, varint
 
 if TYPE_CHECKING:
     from shmrerun.shm.log_reader import Message
@@ -18,16 +18,6 @@ SERVICE = "rerun.sdk_comms.v1alpha1.MessageProxyService"
 PERSISTENT, STATIC, TEMPORAL = range(3)
 
 _BLUEPRINT = 2  # StoreId.kind
-
-
-def varint(value: int) -> bytes:
-    """A number as protobuf writes it."""
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
 
 
 def read_varint(data: bytes | memoryview, at: int) -> tuple[int, int]:
@@ -79,7 +69,7 @@ def class_of(message: Message) -> int:
             if payload[at] == 0x08 and payload[at + 1] == _BLUEPRINT:
                 return PERSISTENT
         return STATIC if _is_static(payload) else TEMPORAL
-    except (IndexError, ValueError):
+    except (LookupError, ValueError):  # a guest wrote it
         return TEMPORAL
 
 

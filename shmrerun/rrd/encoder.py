@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import xxhash
 
-from shmrerun.framing import ARROW_MSG, END, FRAME, MAGIC, MESSAGE_HEADER_BYTES, SET_STORE_INFO, frame
+from shmrerun.framing import ARROW_MSG, END, FRAME, MAGIC, MESSAGE_HEADER_BYTES, SET_STORE_INFO, frame, varint
 from shmrerun.rrd import proto
 
 if TYPE_CHECKING:
@@ -82,10 +82,10 @@ def arrow_msg(store_id: bytes, chunk: EncodedChunk) -> tuple[list[bytes], int]:
     """
     payload = chunk.payload
     head = b"\x0a%b%b%b\x2a%b" % (  # fields 1 and 5 are written by hand, for they come ready-made
-        _varint(len(store_id)),
+        varint(len(store_id)),
         store_id,
         proto.ArrowMsg(compression=2, uncompressed_size=chunk.uncompressed_size, encoding=1).SerializeToString(),
-        _varint(len(payload)),
+        varint(len(payload)),
     )
     tail: bytes = proto.ArrowMsg(chunk_id=_tuid(chunk.chunk_id), is_static=chunk.is_static).SerializeToString()
     size = len(head) + len(payload) + len(tail)
@@ -116,12 +116,3 @@ def is_stream_footer(footer: bytes, end_offset: int, payload: bytes) -> bool:
 
 def _tuid(tuid: bytes) -> proto.Tuid:
     return proto.Tuid(time_ns=int.from_bytes(tuid[:8], "big"), inc=int.from_bytes(tuid[8:], "big"))
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
