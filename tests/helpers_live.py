@@ -20,6 +20,22 @@ from shmrerun.rrd import decoder, proto
 RERUN = os.path.join(os.path.dirname(importlib.util.find_spec("rerun_cli").origin), "rerun")  # itself, not the script that starts it
 
 
+# The beginning of a program whose forked workers log rows.
+WORKERS = """
+import multiprocessing, os, sys, time
+import shmrerun as rr
+def work(number, rows, pause=0.0):
+    for i in range(rows):
+        rr.set_time("step", sequence=i)
+        rr.log(f"rows/{number}", rr.Scalars(i))
+        if pause: time.sleep(pause)
+def workers(count, rows, pause=0.0):
+    found = [multiprocessing.get_context("fork").Process(target=work, args=(n, rows, pause)) for n in range(count)]
+    for process in found: process.start()
+    return found
+"""
+
+
 def free_port():
     """A port that nobody has at this moment."""
     with socket.socket() as probe:

@@ -9,21 +9,7 @@ import time
 
 import pytest
 from helpers import check, read_rows, run, scalars, start
-from helpers_live import Relay, chunks_of, end, free_port, read_by_grpc, rerun, url
-
-WORKERS = """
-import multiprocessing, os, sys, time
-import shmrerun as rr
-def work(number, rows, pause=0.0):
-    for i in range(rows):
-        rr.set_time("step", sequence=i)
-        rr.log(f"rows/{number}", rr.Scalars(i))
-        if pause: time.sleep(pause)
-def workers(count, rows, pause=0.0):
-    found = [multiprocessing.get_context("fork").Process(target=work, args=(n, rows, pause)) for n in range(count)]
-    for process in found: process.start()
-    return found
-"""
+from helpers_live import WORKERS, Relay, chunks_of, end, free_port, read_by_grpc, rerun, url
 
 
 def assert_all(path, count, rows):

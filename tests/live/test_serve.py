@@ -15,27 +15,19 @@ import time
 import grpc
 import pytest
 from helpers import read_rows, run, scalars, start
-from helpers_live import chunks_of, end, free_port, read_by_grpc, read_by_rerun, url, wait_connections
+from helpers_live import WORKERS, chunks_of, end, free_port, read_by_grpc, read_by_rerun, url, wait_connections
 
 from shmrerun.live.messages import SERVICE
 
-SERVER = """
-import multiprocessing, os, sys, time
-import shmrerun as rr
-def work(number, rows, pause=0.0):
-    for i in range(rows):
-        rr.set_time("step", sequence=i)
-        rr.log(f"rows/{number}", rr.Scalars(i))
-        if pause: time.sleep(pause)
-def workers(count, rows, pause=0.0):
-    found = [multiprocessing.get_context("fork").Process(target=work, args=(n, rows, pause)) for n in range(count)]
-    for process in found: process.start()
-    return found
+SERVER = (
+    WORKERS
+    + """
 def until(name):
     while not os.path.exists(name): time.sleep(0.02)
 def say(text):
     print(text, flush=True)
 """
+)
 
 
 def wait_for(program, text):
