@@ -112,6 +112,7 @@ class Tail:
     def next(self, most_bytes: int = PIECE_BYTES) -> bytes:
         """A stream of its own: header, and whole messages of that many bytes together, or one that is larger. Empty: none at present."""
         reader, log = self._reader, self._log
+        found = bytearray()
         try:
             log.look(reader)
             if log.size < STREAM_HEADER_BYTES:
@@ -120,19 +121,18 @@ class Tail:
             if not reader.offset:
                 self._head, at = reader.next()
                 reader.advance(at)
-            found = bytearray(self._head)
+            found += self._head
             for message in reader.messages(most_bytes):
                 if message.kind == END:
                     self.is_over = True
                     break
                 found += FRAME.pack(message.kind, len(message.payload))
                 found += message.payload
-            reader.advance(max(reader.offset, reader.read_until))
-            self.is_over = self.is_over or (log.is_closed and reader.offset >= log.size)
-            return bytes(found) if len(found) > len(self._head) else b""
-        except OSError:  # somebody damaged the file
+            self.is_over = self.is_over or (log.is_closed and reader.read_until >= log.size)
+        except OSError:  # somebody damaged the file: what came before can be read
             self.is_over = True
-            return b""
+        reader.advance(max(reader.offset, reader.read_until))
+        return bytes(found) if len(found) > len(self._head) else b""
 
     def close(self) -> None:
         """Close the file."""

@@ -130,7 +130,7 @@ class LogReader:
             if offset - base + MESSAGE_HEADER_BYTES > len(block):
                 block, base = self._block(offset, max(MESSAGE_HEADER_BYTES, min(end, stop) - offset)), offset
             kind, size = FRAME.unpack_from(block, offset - base)
-            if kind == END:  # zeros: neighbours that were given back make one hole, and this is in the middle of it
+            if kind == END and not size:  # zeros: neighbours that were given back make one hole, and this is in the middle of it
                 kind, size = HOLE, self._behind_hole(offset) - offset - MESSAGE_HEADER_BYTES
             whole = MESSAGE_HEADER_BYTES + size
             if whole > end - offset:

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from shmrerun import _core
-from shmrerun.framing import ARROW_MSG, FRAME, HOLE, MESSAGE_HEADER_BYTES, STREAM_HEADER_BYTES, frame
+from shmrerun.framing import ARROW_MSG, END, FRAME, HOLE, MESSAGE_HEADER_BYTES, STREAM_HEADER_BYTES, frame
 from shmrerun.shm.log_reader import LogReader
 
 
@@ -74,3 +74,15 @@ def test_a_log_that_is_shorter_than_it_says(tmp_path):
     os.truncate(log.path, log.offsets[10] + 20)
     with pytest.raises(OSError, match="makes no sense"):
         read(log, STREAM_HEADER_BYTES)
+
+
+def test_the_end_of_a_finished_log(tmp_path):
+    """Seen: the End of a spool that another sink had replaced was taken for a hole, so that its last rows could not be drained."""
+    log = Log(tmp_path / "log", PAYLOADS)
+    with open(log.path, "ab") as file:
+        file.write(frame(END, b"footer"))
+    log.size = os.path.getsize(log.path)
+    reader = LogReader(log, 1)
+    kinds = [message.kind for message in reader.messages(1 << 20)]
+    reader.close()
+    assert kinds == [ARROW_MSG] * len(PAYLOADS) + [END]
