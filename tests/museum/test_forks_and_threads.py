@@ -137,3 +137,47 @@ def test_log_from_a_converter_and_a_finalizer(tmp_path):
     rows = check(tmp_path / "out.rrd")
     assert [len(rows[entity]) for entity in ("/inner", "/child", "/points", "/finalizer")] == [20] * 4
     assert len(check(tmp_path / "second.rrd")["/ended"]) == 1
+
+
+def test_other_threads_run_while_one_waits_for_another_ones_copy(tmp_path):
+    """Seen: a thread waited with the GIL for the lane's mutex, which another held for a large copy, so that all threads stood still."""
+    result = run(
+        """
+        import sys, threading, time
+        import numpy as np
+        import shmrerun as rr
+        rr.init("museum")
+        rr.save("out.rrd")
+        tensor = np.zeros((4000, 4000, 4), np.uint8)  # 64 MB: its copy takes some 30 ms, without the GIL
+        ready = rr.Scalars(1)
+        sys.setswitchinterval(1000)  # so that threads change only where one gives the GIL away
+        ticks, waits = 0, []
+        copying, over = threading.Event(), threading.Event()
+        def tick():
+            global ticks
+            while not over.is_set():
+                ticks += 1
+                time.sleep(0.0005)
+        def copy():
+            for _ in range(20):
+                copying.set()
+                rr.log("large", rr.Tensor(tensor))
+                time.sleep(0)
+        others = [threading.Thread(target=tick), threading.Thread(target=copy)]
+        for thread in others:
+            thread.start()
+        copying.wait()
+        while others[1].is_alive():
+            time.sleep(0.002)
+            before, start = ticks, time.perf_counter()
+            rr.log("small", ready)
+            if time.perf_counter() - start > 0.005:
+                waits.append(ticks - before)
+        over.set()
+        print(len(waits), waits.count(0))
+        """,
+        tmp_path,
+    )
+    waits, stood_still = map(int, result.stdout.split())
+    assert waits
+    assert stood_still * 10 <= waits, result.stdout  # 17 of 39 before; the scheduler of a full machine may have one, too
