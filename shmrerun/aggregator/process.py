@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TURN_NANOS = 50_000_000  # how often lanes are looked at while rows come
-IDLE_SECONDS = 0.2  # longest sleep: keeps the heartbeat fresh
+BEAT_SECONDS = 0.2  # longest sleep: keeps the heartbeat fresh
+IDLE_NANOS = 1_000_000_000  # while nothing asks for it, so often everything is looked at all the same
 FAILURES = 50  # a session that fails this often, and has nobody left, is given up
 UNLOCKED_NANOS = 2_000_000_000
 REAP_NANOS = 250_000_000
@@ -171,14 +172,17 @@ class Aggregator:
         """Until the bell, a death or the next tick; armed when there is nothing at all to do."""
         now = _core.monotonic()
         if due is None:
-            self.tree.words.need_wake = 1
+            words = self.tree.words
+            words.need_wake = 1
             _core.fence()  # SYNC POINT wake, consumer's half: arm, fence, look again
             if self._has_work():
                 return
-            wait = IDLE_SECONDS
+            events = self._poll.poll(BEAT_SECONDS * 1000)
+            while not events and not self.stopping and (beat := _core.monotonic()) < now + IDLE_NANOS:
+                words.heartbeat = beat
+                events = self._poll.poll(BEAT_SECONDS * 1000)
         else:
-            wait = max(0.0, min(due - now, TURN_NANOS) / 1e9)
-        events = self._poll.poll(wait * 1000)
+            events = self._poll.poll(max(0.0, min(due - now, TURN_NANOS) / 1e6))
         for fd, _ in events:
             if fd == self._bell:
                 with contextlib.suppress(BlockingIOError):

@@ -26,7 +26,7 @@ from shmrerun.shm.words import SINK_CUSTOM, SINK_GRPC, SINK_SERVER, STATE_ENDED,
 if TYPE_CHECKING:
     from shmrerun.live.place import LiveSink
 
-LOOK_SECONDS = 0.5  # the bell tells of what is new; this is for what it cannot tell
+LOOK_SECONDS = 1.0  # the bell tells of what is new; this is for what it cannot tell
 LINGER_SECONDS = 5.0
 _FAULT_BYTES = 64 * 1024
 
