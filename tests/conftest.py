@@ -6,6 +6,7 @@ Each run, and each worker of xdist, has a runtime directory of its own, and sees
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 
 import helpers
@@ -17,6 +18,9 @@ from shmrerun.shm import places
 from shmrerun.testing import Leftovers, leftovers, load, trees, wait_until
 
 FINISH_SECONDS = 20.0
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a job in the background of a script: what tests start would ignore Ctrl-C, too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples in every run; HYPOTHESIS_PROFILE=search looks for new ones.
 hypothesis.settings.register_profile("suite", derandomize=True, deadline=None)

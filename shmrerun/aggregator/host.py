@@ -85,13 +85,13 @@ class Host:
             return None
         wanted = self.words.flush_wanted
         turn = self.words.sink_turn
-        requests = self.feed.requests() if turn else []  # before the lanes: a row published before its wish is in it
+        requests = self.feed.table.requests() if turn else []  # before the lanes: a row published before its wish is in it
         if turn != self._turn or requests or dead or self.lanes.changed:  # a lane may have grown between the count and a wish
             self._turn, self.lanes.changed = turn, False
             self.lanes.find()
             self._free_half_made(dead)
-        self._batcher.is_watched = self.feed.is_watched
-        if self.feed.is_served:
+        self._batcher.is_watched = self.feed.followers.is_watched
+        if self.feed.followers.is_served:
             self._live.look(now)
         self._writer.drain(self.lanes)
         flush = wanted != self.words.flush_done
@@ -117,7 +117,7 @@ class Host:
             self._end()
         if self.ended:
             return None
-        waiting = bool(requests) and bool(self.feed.requests())
+        waiting = bool(requests) and bool(self.feed.table.requests())
         due = self._batcher.next_due()
         due = max(due, self._writer.retry) if due is not None else None
         return min(now + WAITING_NANOS, due or now + WAITING_NANOS) if waiting or (ending and not self.lanes.seats) else due
@@ -156,7 +156,7 @@ class Host:
         self.feed.scanned(oldest)
         if dropped := self.feed.trim():
             self.words.add(SessionView.dropped_limit, dropped)
-            who = self.feed.waiting_for()
+            who = self.feed.followers.waiting_for()
             why = (
                 f"{who} does not take them, and what is kept for it is full"
                 if who

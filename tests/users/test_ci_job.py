@@ -98,7 +98,6 @@ def test_interrupted_program(tmp_path):
         import multiprocessing, os, signal
         import shmrerun as rr
 
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # a job started in the background of a script ignores it
 
         def work(n):
             rr.log("worker", rr.Scalars(n))
