@@ -12,6 +12,9 @@ from shmrerun.api import (
     __version__ as __version__,
 )
 from shmrerun.api import (
+    __version_info__ as __version_info__,
+)
+from shmrerun.api import (
     binary_stream,
     cleanup_if_forked_child,
     disable_timeline,

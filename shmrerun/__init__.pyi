@@ -16,6 +16,9 @@ from shmrerun.api import (
     __version__ as __version__,
 )
 from shmrerun.api import (
+    __version_info__ as __version_info__,
+)
+from shmrerun.api import (
     binary_stream as binary_stream,
 )
 from shmrerun.api import (

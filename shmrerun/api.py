@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from shmrerun.producer.reading import BinaryStream, MemoryRecording
 
 __version__ = "0.1.0"
+__version_info__ = (0, 41, 0, None)  # of the Rerun API that this package gives: libraries ask by it which names there are
 
 log = _core.log
 set_time = _core.set_time

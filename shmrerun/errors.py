@@ -148,13 +148,13 @@ def set_strict_mode(mode: bool) -> None:
     _strict = bool(mode)
 
 
-def report(context: str, error: BaseException, strict: bool | None = None) -> None:
+def report(context: str | None, error: BaseException, strict: bool | None = None) -> None:
     """Deal with an error that a guarded call caught: raise it again if strict, else warn ``context: Type(message)``.
 
     Parameters
     ----------
-    context : str
-        Name of the function or class that failed, such as ``"log"`` or ``"ScalarBatch"``.
+    context : str, optional
+        Name of the function or class that failed, such as ``"log"`` or ``"ScalarBatch"``; None: the text begins with the type.
     error : BaseException
         The exception that was caught.
     strict : bool, optional
@@ -167,7 +167,7 @@ def report(context: str, error: BaseException, strict: bool | None = None) -> No
     """
     if strict_mode() if strict is None else strict:
         raise error
-    _issue(f"{context}: {type(error).__name__}({error})", RerunWarning)
+    _issue(f"{'' if context is None else f'{context}: '}{type(error).__name__}({error})", RerunWarning)
 
 
 def warn(message: str, error: type[Exception] = ValueError, strict: bool | None = None) -> None:

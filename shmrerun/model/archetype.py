@@ -167,7 +167,7 @@ class Archetype(OwnRow):
             for name in self._fields
             if (batch := getattr(self, name)) is not None
         ]
-        return f"rr.{type(self).__name__}(\n" + ",\n".join(lines) + "\n)"
+        return f"rr.{type(self).__name__}(" + ("\n" + ",\n".join(lines) + "\n" if lines else "") + ")"
 
     def __reduce__(self) -> tuple[Any, ...]:
         values = [getattr(self, f"_{at}") for at in range(len(self._fields))]

@@ -35,8 +35,11 @@ def send_columns(stream: Stream | None, entity_path: str, indexes: Iterable[Any]
             if not timelines and not components:
                 errors.say_once("no columns", f"send_columns without columns sends nothing (entity {entity_path})")
             return
-        times, parts = _times(timelines)
         last = {descriptor.component: (descriptor, array) for descriptor, array in components}  # of equal ones the last wins
+        if (order := _order(timelines)) is not None:
+            timelines = {name: array.take(order) for name, array in timelines.items()}
+            last = {name: (descriptor, array.take(order)) for name, (descriptor, array) in last.items()}
+        times, parts = _times(timelines)
         known = []
         for descriptor, array in last.values():
             kind, cells = _list_parts(array)
@@ -63,6 +66,18 @@ def _length(timelines: dict[str, Any], components: list[tuple[Any, Any]]) -> int
         elif len(array) != expected:
             raise ValueError(f"All columns must have the same length. Expected {expected} but {kind} '{name}' has {len(array)}.")
     return expected or 0
+
+
+def _order(timelines: dict[str, pa.Array]) -> pa.Array | None:
+    """How rows come to be sorted by their times, those of the alphabetically first timeline before all others; None: they are."""
+    import numpy as np
+    import pyarrow as pa
+
+    columns = [timelines[name].to_numpy(zero_copy_only=False) for name in sorted(timelines)]
+    if not columns or bool(np.all(columns[0][1:] > columns[0][:-1])):
+        return None
+    order = np.lexsort(columns[::-1])  # stable
+    return None if bool(np.all(order[1:] > order[:-1])) else pa.array(order)
 
 
 def _times(timelines: dict[str, pa.Array]) -> tuple[bytes, list[Any]]:

@@ -203,7 +203,7 @@ def test_the_stub_is_the_list():
     listed = next(ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.Assign) and node.targets[0].id == "__all__")
     assert sorted(listed) == shmrerun.__all__ == [name for name in dir(shmrerun) if not name.startswith("_")]
     found = {alias.asname: node.module for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names if alias.asname}
-    found.pop("__version__")
+    assert {found.pop("__version__"), found.pop("__version_info__")} == {"shmrerun.api"}
     assert {*found} | {"log", "set_time"} == {*listed}
     for name, module in found.items():
         assert getattr(importlib.import_module(module), name) is getattr(shmrerun, name), name

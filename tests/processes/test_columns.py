@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from helpers import check, run
+from helpers import check, read_rows, run
 
 
 def test_columns_of_many_processes(tmp_path):
@@ -99,3 +99,32 @@ def test_bad_columns_warn_and_lose_nothing(tmp_path):
     )
     assert "All columns must have the same length. Expected 2 but component 'Scalars:scalars' has 3." in result.stderr
     assert {"/before", "/after", "/__warnings"} <= set(check(tmp_path / "out.rrd"))
+
+
+def test_rows_are_sorted_as_in_rerun(tmp_path):
+    """By the times of all timelines in the order of their names, equal rows as they came; row ids in that order."""
+    text = """
+        import sys, importlib
+        import numpy as np
+        rr = importlib.import_module(sys.argv[1])
+        random = np.random.default_rng(7)
+        rr.init("columns", recording_id="columns")
+        rr.save(f"{sys.argv[1]}.rrd")
+        for number in range(8):
+            columns = {name: random.integers(0, 4, 40) for name in ("later", "early", "middle")[: 1 + number % 3]}
+            if number > 5:
+                columns["early"] = np.sort(random.integers(0, 9, 40))
+            times = [rr.TimeColumn(name, sequence=values) for name, values in columns.items()]
+            times += [rr.TimeColumn("clock", timestamp=random.integers(1, 3, 40) * 1.0)] if number == 5 else []
+            rr.send_columns(f"e{number}", times, [
+                *rr.Scalars.columns(scalars=np.arange(40)), *rr.TextLog.columns(text=[str(row) for row in range(40)]),
+            ])
+        rr.disconnect()
+        """
+    for library in ("rerun", "shmrerun"):
+        run(text, tmp_path, arguments=[library], strict=False)
+    ours, theirs = (read_rows(tmp_path / f"{library}.rrd") for library in ("shmrerun", "rerun"))
+    for number in range(8):
+        found, wanted = ([{k: v for k, v in row.items() if k != "row_id"} for row in rows[f"/e{number}"]] for rows in (ours, theirs))
+        assert found == wanted, number
+        assert len(found) == 40

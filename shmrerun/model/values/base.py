@@ -16,7 +16,7 @@ from shmrerun.model.convert.finder import converter, take
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any
+    from typing import Any, Self
 
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -253,6 +253,11 @@ class ComponentBatch(FieldBatch):
     def component_type(self) -> str | None:
         """Return the full name of the component type; that of a class derived from this one counts."""
         return getattr(self, "_COMPONENT_TYPE", None)
+
+    @classmethod
+    def _converter(cls, data: Any) -> Self | None:
+        """Return a batch, or None for None. For code that converts with Rerun's classes by itself."""
+        return None if data is None else cls(data)
 
     @classmethod
     def _convert(cls, data: Any, strict: bool | None = None) -> Parts:

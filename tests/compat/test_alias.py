@@ -1,0 +1,79 @@
+"""Rerun's files by their names: what a library imports from them is there under ``install_as_rerun``."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+rerun = pytest.importorskip("rerun")
+
+PROGRAM = """
+import importlib, json, sys
+import shmrerun
+shmrerun.install_as_rerun()
+shmrerun.install_as_rerun()
+import rerun as rr
+assert rr is shmrerun
+missing = []
+for file, names in json.load(sys.stdin).items():
+    module = importlib.import_module(file)
+    parent, _, name = file.rpartition(".")
+    assert getattr(importlib.import_module(parent), name) is not None
+    missing += [f"{file}.{name}" for name in names if not hasattr(module, name)]
+print(json.dumps(missing))
+"""
+ABSENT = {
+    "rerun._baseclasses.T",
+    "rerun._properties.build_property_args",
+    "rerun._log.log_file_from_path",
+    "rerun._log.log_file_from_contents",
+}
+
+
+def names_there():
+    """Public names by file of Rerun's: those that the file itself defines."""
+    found = {}
+    for package in ("archetypes", "components", "encodings"):
+        parent = importlib.import_module(f"rerun.{package}")
+        for file in pkgutil.iter_modules(parent.__path__, f"rerun.{package}."):
+            if not file.name.endswith("_ext"):
+                module = importlib.import_module(file.name)
+                found[file.name] = [name for name in module.__all__ if not name.startswith("_")]
+    for file in ("_baseclasses", "_log", "_properties", "_script_helpers", "any_value", "dynamic_archetype", "recording_stream"):
+        module = importlib.import_module(f"rerun.{file}")
+        names = [name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
+        found[module.__name__] = [name for name in names if not name.startswith("_")]
+    found["rerun.time"] = ["set_time", "reset_time", "disable_timeline"]
+    found["rerun.error_utils"] = ["RerunWarning", "catch_and_log_exceptions", "set_strict_mode", "strict_mode"]
+    return found
+
+
+def test_every_file_and_its_names():
+    wanted = names_there()
+    assert len(wanted) > 200
+    done = subprocess.run([sys.executable, "-c", PROGRAM], input=json.dumps(wanted), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert set(json.loads(done.stdout)) <= ABSENT
+
+
+@pytest.mark.parametrize("name", ["rerun.nothing", "rerun.components.nothing"])
+def test_a_file_that_is_not_there(name):
+    program = f"import shmrerun; shmrerun.install_as_rerun(); import {name}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert f"No module named '{name}'" in done.stderr
+
+
+def test_converters_of_batches():
+    """Classes of libraries name them as the converters of their fields."""
+    import shmrerun as rr
+
+    for module in (rr, rerun):
+        batch = module.components.ColorBatch
+        assert batch._converter(None) is None
+        assert batch._converter([0xFF]).as_arrow_array().to_pylist() == [0xFF]
+        assert isinstance(batch._converter([]), batch)
