@@ -31,6 +31,12 @@ from shmrerun.api import (
     disconnect as disconnect,
 )
 from shmrerun.api import (
+    log_file_from_contents as log_file_from_contents,
+)
+from shmrerun.api import (
+    log_file_from_path as log_file_from_path,
+)
+from shmrerun.api import (
     memory_recording as memory_recording,
 )
 from shmrerun.api import (
@@ -731,6 +737,8 @@ __all__ = [
     "is_enabled",
     "legacy_notebook_show",
     "log",
+    "log_file_from_contents",
+    "log_file_from_path",
     "memory_recording",
     "new_entity_path",
     "notebook_show",

@@ -14,6 +14,7 @@ from shmrerun.producer import sinks as sinking
 from shmrerun.producer.active import active_stream
 from shmrerun.producer.exit import unhook_exit
 from shmrerun.producer.process import this_process
+from shmrerun.producer.work import finish_work
 from shmrerun.recording_stream import RecordingStream
 
 if TYPE_CHECKING:
@@ -205,6 +206,78 @@ def send_columns(
     send(active_stream(recording), entity_path, indexes, columns, strict)
 
 
+def log_file_from_path(
+    file_path: str | os.PathLike[str],
+    *,
+    entity_path_prefix: str | None = None,
+    static: bool = False,
+    recording: RecordingStream | None = None,
+) -> None:
+    """Log a file, or every file below a directory, with whatever importer takes it. Any process and thread may.
+
+    Parameters
+    ----------
+    file_path
+        What is logged. Its parts are the parts of the entity path, those that lead up (``..``) left out.
+    entity_path_prefix
+        An entity path that everything goes below.
+    static
+        Tell external importers no times. Built-in ones log files without times of their own as static, either way.
+    recording
+        Instead of the active recording.
+
+    Raises
+    ------
+    TypeError, RuntimeError, ImportFailedError, OSError
+        No path; there is no such file, or no importer for it; it is damaged; it cannot be read. A warning unless strict. What is found
+        later than that is said on standard error, and what was read before is logged.
+
+    Notes
+    -----
+    Images, texts, meshes, point clouds and videos are logged when it returns. All else is read by a process of its own, and this
+    returns as soon as that has logged something, or nobody takes the file: it goes on even if this process is killed. ``flush``,
+    ``disconnect`` and the end of the program wait for it. About 0.2 s to start; at most 8 a process at once, more wait.
+
+    A ``.rrd`` file's messages keep the application and recording ids that they have. What is neither file nor directory (a FIFO) is read
+    as such a stream.
+
+    Files of unknown types, and directories, are offered to all programs on the PATH whose names begin with ``rerun-importer-``:
+    with the arguments that Rerun gives them; they write an RRD stream to standard output, or end with status 66.
+    """
+    from shmrerun.importers.files import from_path
+
+    from_path(active_stream(recording), file_path, entity_path_prefix, static)
+
+
+def log_file_from_contents(
+    file_path: str | os.PathLike[str],
+    file_contents: bytes,
+    *,
+    entity_path_prefix: str | None = None,
+    static: bool = False,
+    recording: RecordingStream | None = None,
+) -> None:
+    """Log the contents of a file that need not exist; see :func:`log_file_from_path`.
+
+    Parameters
+    ----------
+    file_path
+        Names the entity, and the type by its extension.
+    file_contents
+        The file.
+    entity_path_prefix, static, recording
+        As for :func:`log_file_from_path`.
+
+    Raises
+    ------
+    TypeError, RuntimeError, ImportFailedError
+        No path, or no bytes; no built-in importer (external ones are not asked); the contents are damaged. A warning unless strict.
+    """
+    from shmrerun.importers.files import from_contents
+
+    from_contents(active_stream(recording), file_path, file_contents, entity_path_prefix, static)
+
+
 def send_blueprint(
     blueprint: Any, *, make_active: bool = True, make_default: bool = True, recording: RecordingStream | None = None
 ) -> None:
@@ -238,6 +311,7 @@ def send_blueprint(
 
 def rerun_shutdown() -> None:
     """Finish this process's sinks now, as its end would. Rows of others are never cut off."""
+    finish_work()
     for session in list(this_process().owned.values()):
         session.close_sink()
     this_process().owned.clear()

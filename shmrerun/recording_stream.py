@@ -255,6 +255,25 @@ class RecordingStream:
 
         send_columns(self._stream, entity_path, indexes, columns, strict)
 
+    def log_file_from_path(self, file_path: str | os.PathLike[str], *, entity_path_prefix: str | None = None, static: bool = False) -> None:
+        """Log a file or directory; see :func:`shmrerun.log_file_from_path`."""
+        from shmrerun.importers.files import from_path
+
+        from_path(self._stream, file_path, entity_path_prefix, static)
+
+    def log_file_from_contents(
+        self,
+        file_path: str | os.PathLike[str],
+        file_contents: bytes,
+        *,
+        entity_path_prefix: str | None = None,
+        static: bool = False,
+    ) -> None:
+        """Log the contents of a file; see :func:`shmrerun.log_file_from_contents`."""
+        from shmrerun.importers.files import from_contents
+
+        from_contents(self._stream, file_path, file_contents, entity_path_prefix, static)
+
     def send_blueprint(self, blueprint: Any, *, make_active: bool = True, make_default: bool = True) -> None:
         """Send a blueprint; see :func:`shmrerun.send_blueprint`."""
         messages.send_blueprint(self._stream, blueprint, make_active=make_active, make_default=make_default)

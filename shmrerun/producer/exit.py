@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from shmrerun import _core
 from shmrerun.errors import RowsLostError, ShmrerunError, UndeliveredError, say
 from shmrerun.producer.process import this_process
+from shmrerun.producer.work import finish_work
 from shmrerun.shm.words import STATE_ENDED, STATE_OPEN
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def at_exit(stamp: int, patience: float = 10.0) -> None:
     owned, me.owned = list(me.owned.values()), {}
     owned += [session for session in me.sessions.values() if session not in owned and _inherits(session)]
     try:
+        finish_work()
         if me.unjoined:
             say(f"{me.unjoined:,} rows of process {me.pid} were dropped: it could not join their recording")
         for session in owned:

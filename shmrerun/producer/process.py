@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from shmrerun import _core
 from shmrerun.errors import SegmentError
@@ -42,6 +42,19 @@ class Follow:
         return f"{self.token}:{self.index}:{self.serial}{home}"
 
 
+class Work(Protocol):
+    """What another process does for this one, logging into a recording of it."""
+
+    key: int  # of the stream
+    name: str  # for messages
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until it is done; False: not in time (seconds)."""
+
+    def end(self) -> None:
+        """Ask it to come to its end, since this process does."""
+
+
 class Process:
     """What belongs to this process alone. A forked child gets a fresh one, which keeps only whom to follow."""
 
@@ -65,6 +78,7 @@ class Process:
         self.owned: dict[tuple[str, int], Session] = {}  # sessions whose sink we set
         self.published = False
         self.refusal: str | None = None  # why the recording that we follow cannot be reached
+        self.work: list[Work] = []  # that is not known to be done
         self.unjoined = 0  # rows that could go nowhere because this process could not join
 
     def followed(self) -> Follow | None:

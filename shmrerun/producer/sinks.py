@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 from shmrerun.errors import FlushTimeoutError, RowsLostError, ShmrerunError, SinkError, UndeliveredError, say, say_once
@@ -15,6 +16,7 @@ from shmrerun.producer.exit import hook_exit
 from shmrerun.producer.messages import default_messages, send_messages
 from shmrerun.producer.process import TREE_VARIABLE, is_inheriting, this_process
 from shmrerun.producer.wanted import Wanted, WantedCustom, WantedFile, WantedServer, WantedStdout, WantedViewer
+from shmrerun.producer.work import finish_work
 from shmrerun.shm.session import open_session, sinks
 from shmrerun.shm.words import (
     SESSION_OWN_SINKS,
@@ -156,13 +158,31 @@ def _owns(session: Session) -> None:
 def flush(stream: Stream | None, blocking: bool, timeout: float) -> None:
     """Barrier over the stream's lanes; nothing to wait for without a sink, or without rows of this process."""
     session = stream.live() if stream is not None else None
-    if session is None or session.active_sink() is None:
+    if stream is None or session is None:
+        return
+    began = time.monotonic()
+    if blocking:
+        finish_work(stream.key, timeout)
+    if session.active_sink() is None:
         return
     if not blocking:
         session.words.add(SessionView.flush_wanted, 1)
         session.tree.wake()
         return
-    session.flush(timeout)
+    session.flush(max(0.0, timeout - (time.monotonic() - began)))
+
+
+def settle(stream: Stream, timeout: float) -> None:
+    """Wait until all rows so far are in the log, whoever follows it; so that a process that logs much never runs out of memory for it.
+
+    FlushTimeoutError: not in time, since the disk is full.
+    """
+    session = stream.live()
+    if session is None:
+        return
+    words = session.words
+    wanted = words.add(SessionView.flush_wanted, 1) + 1
+    session.wait(lambda: words.flush_done >= wanted, timeout, "Writing")
 
 
 def disconnect(stream: Stream | None) -> None:
@@ -170,6 +190,7 @@ def disconnect(stream: Stream | None) -> None:
     session = stream.live() if stream is not None and not is_inheriting() else None
     if stream is None or session is None:
         return
+    finish_work(stream.key)
     if session.active_sink() is not None:
         if session.may_set_sink():
             session.close_sink()
@@ -185,6 +206,7 @@ def finish_files(stream: Stream) -> None:
     session = stream.live()
     if session is None:
         return
+    finish_work(stream.key)
     sink = session.active_sink()
     if sink is None:
         return

@@ -17,6 +17,7 @@ from shmrerun.producer.discovery import discover
 from shmrerun.producer.exit import hook_exit, tell_unsaved
 from shmrerun.producer.member import Session
 from shmrerun.producer.process import TREE_VARIABLE, is_inheriting, this_process
+from shmrerun.producer.work import finish_work
 from shmrerun.shm import places
 from shmrerun.shm.session import BatchLimits, id_hash, open_session
 from shmrerun.shm.tree import TreeEndedError
@@ -265,6 +266,7 @@ class Stream(_core.Stream):
         me = this_process()
         try:
             if self.stamp == me.stamp:
+                finish_work(self.key)
                 if session.active_sink() is None:
                     tell_unsaved(session)
                 elif session.may_set_sink():

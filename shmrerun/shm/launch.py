@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from shmrerun import _core
 from shmrerun.errors import AggregatorError, say_once
 from shmrerun.shm import places
 
-_MODULES = {"aggregator": "shmrerun.aggregator.process", "live": "shmrerun.live.worker"}  # role: the module whose main() it runs
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_MODULES = {  # role: the module whose main() it runs
+    "aggregator": "shmrerun.aggregator.process",
+    "live": "shmrerun.live.worker",
+    "importer": "shmrerun.importers.worker",
+}
 
 # It runs this very package, whatever else its interpreter has installed; nothing of the caller's path comes first.
 _STUB = (
@@ -24,17 +32,25 @@ def launch(role: str, token: str, directory: str) -> int:
 
     AggregatorError: it cannot be started.
     """
-    python = python_of_program()
-    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    argv = [python, "-I", "-X", "utf8", "-c", _STUB.format(module=_MODULES[role]), "shmrerun", role, token, here, *_library_paths()]
+    argv = command(role, token, _library_paths())
     keep = [f"{k}={v}" for k, v in os.environ.items() if not k.startswith(_DROPPED) or k == "PYTHONHOME"]
     keep.append(f"{places.RUNTIME_VARIABLE}={os.path.dirname(directory)}")
     try:
         return _core.launch([os.fsencode(a) for a in argv], [os.fsencode(e) for e in keep], os.fsencode(f"{directory}/faults"))
     except OSError as error:
         raise AggregatorError(
-            f"cannot start the {role} process: {error.strerror}. Set SHMRERUN_PYTHON to a Python that has shmrerun (tried {python})"
+            f"cannot start the {role} process: {error.strerror}. Set SHMRERUN_PYTHON to a Python that has shmrerun (tried {argv[0]})"
         ) from error
+
+
+def command(role: str, argument: str, paths: Sequence[str]) -> list[str]:
+    """The command line of a process of ours: ``main()`` finds the argument as ``sys.argv[3]``; ``paths`` come behind its interpreter's own.
+
+    AggregatorError: this program has no interpreter.
+    """
+    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    stub = _STUB.format(module=_MODULES[role])
+    return [python_of_program(), "-I", "-X", "utf8", "-c", stub, "shmrerun", role, argument, here, *paths]
 
 
 def python_of_program() -> str:

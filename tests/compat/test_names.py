@@ -24,7 +24,7 @@ MODULES = ("archetypes", "components", "encodings", "datatypes", "utilities")
 ABSENT = {  # reason: what rerun has, as a function, class, module or method of RecordingStream, and this version has not
     "viewers, servers and notebooks": {"web"},
     "blueprints": {"blueprint", "visualizer"},
-    "file loaders": {"log_file_from_contents", "log_file_from_path", "urdf"},
+    "trees of URDF files": {"urdf"},
     "replay of chunks and tables": {"chunk", "send_chunks", "send_dataframe", "send_record_batch"},
     "the query side": {"auth", "catalog", "experimental", "login", "logout", "server", "tracing_session"},
 }  # fmt: skip
