@@ -50,6 +50,15 @@ def scalars(path="/a", rows=3, start=0, timelines=(("frame", SEQUENCE), ("log_ti
     return schema.build(tuid(), ids(rows), [column] * len(timelines), [(pa.array(column, pa.float64()), None)])
 
 
+def noise(path="/noise", rows=3, timelines=(("frame", SEQUENCE),)):
+    """Rows of 10,000 random numbers each, up to 40 rows."""
+    rows = min(rows, 40)
+    schema = ChunkSchema(path, timelines, (SCALAR,), is_static=not timelines)
+    values = pa.array(np.random.default_rng(rows).random(10_000 * rows))
+    offsets = np.arange(0, 10_000 * rows + 1, 10_000, dtype="i4")
+    return schema.build(tuid(), ids(rows), [np.arange(rows)] * len(timelines), [(values, offsets)])
+
+
 def points():
     """Positions, labels and foo in the caller's own order, with null rows, empty lists and an unsorted timeline."""
     timelines = (("zeit", DURATION), ("frame", SEQUENCE), ("a-b.c, d\\", TIMESTAMP))

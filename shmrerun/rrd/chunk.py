@@ -30,6 +30,8 @@ STATIC_TIME = -(2**63)  # int64-min means "static" to Rerun and is never a time
 _END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
 _GAP = b"chunk_" + b"#" * 32  # stands for the chunk id in a serialized schema; '#' is never in an entity path unescaped
 _LZ4 = pa.Codec("lz4_raw")
+_SAMPLED_BYTES = 256 << 10  # a larger chunk is compressed only if samples say that it pays
+_SAMPLES, _SAMPLE_BYTES = 4, 8 << 10
 _MAX_UNCOMPRESSED = 1 << 32  # more than any message written by Rerun or by us; LZ4 blocks end at 2 GiB
 
 
@@ -266,17 +268,27 @@ def chunk_from_batch(batch: pa.RecordBatch) -> Chunk:
 
 
 class EncodedChunk(NamedTuple):
-    """A chunk as it is written: LZ4 block of its Arrow IPC stream."""
+    """A chunk as it is written: buffers that, joined, are the LZ4 block of its Arrow IPC stream, or that stream itself."""
 
     chunk_id: bytes
     is_static: bool
-    payload: bytes
+    payload: tuple[Any, ...]
+    is_compressed: bool
     uncompressed_size: int
 
 
 def encode(chunk: Chunk) -> EncodedChunk:
-    """Encode a chunk; about 10 us for a chunk of few rows, else the time of one copy and one LZ4 run."""
+    """Encode a chunk; about 10 us for a chunk of few rows, else the time of one copy and one LZ4 run.
+
+    Large values that LZ4 makes hardly smaller, such as most images, are left as they are: the chunk's own buffers are in the payload, and
+    nothing is copied.
+    """
     form = chunk._form
+    if chunk._rows.nbytes >= _SAMPLED_BYTES and not _pays(chunk._rows):
+        pieces = _Pieces()
+        with pa.PythonFile(pieces, mode="w") as file, pa.ipc.new_stream(file, chunk.batch.schema) as writer:
+            writer.write_batch(chunk.batch)
+        return EncodedChunk(chunk.chunk_id, chunk.is_static, tuple(pieces.buffers), False, sum(map(len, pieces.buffers)))
     if form is not None and form.before_id:
         chunk_id = b"chunk_" + tuid_text(chunk.chunk_id).encode()
         body = chunk._rows.serialize()
@@ -287,7 +299,41 @@ def encode(chunk: Chunk) -> EncodedChunk:
         with pa.ipc.new_stream(sink, batch.schema) as writer:
             writer.write_batch(batch)
         stream = sink.getvalue()
-    return EncodedChunk(chunk.chunk_id, chunk.is_static, _LZ4.compress(stream, asbytes=True), len(stream))
+    return EncodedChunk(chunk.chunk_id, chunk.is_static, (_LZ4.compress(stream, asbytes=True),), True, len(stream))
+
+
+class _Pieces:
+    """A file that keeps the buffers which are written to it."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self.buffers: list[Any] = []
+
+    def write(self, data: Any) -> int:
+        self.buffers.append(data)
+        return len(data)
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def _pays(rows: pa.RecordBatch) -> bool:
+    """Whether LZ4 saves a tenth, judged by samples from all over the largest buffer of each column that has much."""
+    whole = packed = 0
+    for column in rows.columns:
+        largest = max((buffer for buffer in column.buffers() if buffer is not None), key=len, default=None)
+        if largest is None or len(largest) < _SAMPLED_BYTES // 4:
+            continue
+        step = len(largest) // _SAMPLES
+        for number in range(_SAMPLES):
+            sample = largest.slice(number * step, min(_SAMPLE_BYTES, step))
+            whole += len(largest) * len(sample)
+            packed += len(largest) * len(_LZ4.compress(sample, asbytes=True))
+    return packed <= 0.9 * whole if whole else True
 
 
 def decode(arrow_msg: Any) -> pa.RecordBatch:

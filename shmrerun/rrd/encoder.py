@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import xxhash
 
@@ -25,6 +25,7 @@ STREAM_FOOTER = struct.Struct("<QQI4s4sI")  # offset, bytes and checksum of the 
 FOOTER_MAGIC = b"FOOT"
 _VERSION = bytes((0, 41, 0, 0))  # of the format, not of this package
 _CHECKSUM_SEED = 7850921
+_UNCOMPRESSED, _LZ4 = 1, 2  # Compression
 
 
 def stream_header() -> bytes:
@@ -62,7 +63,7 @@ def set_store_info(store_id: bytes, row_id: bytes) -> bytes:
     return frame(SET_STORE_INFO, proto.SetStoreInfo(row_id=_tuid(row_id), info=info).SerializeToString())
 
 
-def arrow_msg(store_id: bytes, chunk: EncodedChunk) -> tuple[list[bytes], int]:
+def arrow_msg(store_id: bytes, chunk: EncodedChunk) -> tuple[list[Any], int]:
     """Return the framed ``ArrowMsg`` of a chunk, in pieces.
 
     Parameters
@@ -74,22 +75,23 @@ def arrow_msg(store_id: bytes, chunk: EncodedChunk) -> tuple[list[bytes], int]:
 
     Returns
     -------
-    buffers : list of bytes
-        For ``os.writev``; joined they are the message. The payload is the chunk's own object, never copied.
+    buffers : list of buffers
+        For ``os.writev``; joined they are the message. Those of the payload are the chunk's own objects, never copied.
     size : int
         Bytes of all buffers. The protobuf of it, which the footer's ``byte_size`` counts, is 16 bytes less.
 
     """
-    payload = chunk.payload
+    payload_bytes = sum(map(len, chunk.payload))
+    compression = _LZ4 if chunk.is_compressed else _UNCOMPRESSED
     head = b"\x0a%b%b%b\x2a%b" % (  # fields 1 and 5 are written by hand, for they come ready-made
         varint(len(store_id)),
         store_id,
-        proto.ArrowMsg(compression=2, uncompressed_size=chunk.uncompressed_size, encoding=1).SerializeToString(),
-        varint(len(payload)),
+        proto.ArrowMsg(compression=compression, uncompressed_size=chunk.uncompressed_size, encoding=1).SerializeToString(),
+        varint(payload_bytes),
     )
     tail: bytes = proto.ArrowMsg(chunk_id=_tuid(chunk.chunk_id), is_static=chunk.is_static).SerializeToString()
-    size = len(head) + len(payload) + len(tail)
-    return [FRAME.pack(ARROW_MSG, size) + head, payload, tail], MESSAGE_HEADER_BYTES + size
+    size = len(head) + payload_bytes + len(tail)
+    return [FRAME.pack(ARROW_MSG, size) + head, *chunk.payload, tail], MESSAGE_HEADER_BYTES + size
 
 
 def end_message(footer_payload: bytes, footer_offset: int) -> bytes:

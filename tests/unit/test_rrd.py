@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import xxhash
-from helpers_rrd import SCALAR, STORE, ids, points, scalars, several, times, tuid
+from helpers_rrd import SCALAR, STORE, ids, noise, points, read, scalars, several, times, tuid, verify, write
 
 from shmrerun import framing
 from shmrerun.model.parts import SEQUENCE
@@ -53,19 +53,20 @@ def test_end_message_has_the_documented_footer():
 
 @pytest.mark.parametrize("rows", [1, 3, 100_000])
 @pytest.mark.parametrize("timelines", [(), (("frame", SEQUENCE),)])
-def test_arrow_msg_is_what_protobuf_makes(rows, timelines):
+@pytest.mark.parametrize("form", [scalars, noise])
+def test_arrow_msg_is_what_protobuf_makes(rows, timelines, form):
     """The message written in pieces equals protobuf's own serialization, and its payload is not copied."""
-    chunk = scalars(rows=rows, timelines=timelines)
+    chunk = form(rows=rows, timelines=timelines)
     encoded = encode(chunk)
     buffers, size = encoder.arrow_msg(STORE, encoded)
     message = proto.ArrowMsg(
-        store_id=proto.StoreId.FromString(STORE), compression=2, uncompressed_size=encoded.uncompressed_size,
-        encoding=1, payload=encoded.payload, is_static=chunk.is_static, chunk_id=proto.Tuid(
+        store_id=proto.StoreId.FromString(STORE), compression=1 + encoded.is_compressed, uncompressed_size=encoded.uncompressed_size,
+        encoding=1, payload=b"".join(encoded.payload), is_static=chunk.is_static, chunk_id=proto.Tuid(
             time_ns=int.from_bytes(chunk.chunk_id[:8], "big"), inc=int.from_bytes(chunk.chunk_id[8:], "big")),
     )  # fmt: skip
     assert b"".join(buffers) == framing.frame(framing.ARROW_MSG, message.SerializeToString())
     assert size == sum(map(len, buffers))
-    assert any(buffer is encoded.payload for buffer in buffers)
+    assert all(any(buffer is piece for buffer in buffers) for piece in encoded.payload)
 
 
 # Chunks.
@@ -146,11 +147,24 @@ def test_encoded_chunk_decodes_to_its_batch():
     odd = gap.build(tuid(), ids(1), [], [(pa.array([1.0]), None)])
     none = scalars(rows=0)
     for chunk in [*several(), odd, none]:
-        encoded = encode(chunk)
-        message = proto.ArrowMsg(encoding=1, compression=2, uncompressed_size=encoded.uncompressed_size, payload=encoded.payload)
-        batch = decode(message)
+        batch = decode_message(encode(chunk))
         batch.validate(full=True)
         assert batch.equals(chunk.batch, check_metadata=True)
+
+
+def test_values_that_do_not_compress_are_left_as_they_are(tmp_path):
+    """No copy of noise is made: the chunk's own buffer is what is written. Rerun verifies and reads it."""
+    for chunk, is_compressed in [(noise(rows=40), False), (noise(rows=1), True), (scalars(rows=100_000), True)]:
+        encoded = encode(chunk)
+        assert encoded.is_compressed == is_compressed
+        assert decode_message(encoded).equals(chunk.batch, check_metadata=True)
+    chunk = noise(rows=40)
+    values = chunk.batch.column(chunk.batch.num_columns - 1).values.buffers()[1]
+    assert any(getattr(buffer, "address", 0) == values.address for buffer in encode(chunk).payload)
+    write(tmp_path / "noise.rrd", [chunk])
+    assert verify(tmp_path / "noise.rrd")[0] == 0
+    (again,) = read(tmp_path / "noise.rrd").values()
+    assert again.column("Scalars:scalars").equals(chunk.batch.column("Scalars:scalars"))
 
 
 def test_decoded_chunk_has_what_the_footer_needs():
@@ -166,7 +180,10 @@ def test_decoded_chunk_has_what_the_footer_needs():
 
 
 def decode_message(encoded):
-    return decode(proto.ArrowMsg(encoding=1, compression=2, uncompressed_size=encoded.uncompressed_size, payload=encoded.payload))
+    payload = b"".join(encoded.payload)
+    return decode(
+        proto.ArrowMsg(encoding=1, compression=1 + encoded.is_compressed, uncompressed_size=encoded.uncompressed_size, payload=payload)
+    )
 
 
 def test_uncompressed_and_damaged_messages():
@@ -182,13 +199,13 @@ def test_uncompressed_and_damaged_messages():
     for bad in [
         {"encoding": 0, "payload": raw},
         {"encoding": 1, "compression": 3, "payload": raw},
-        {"encoding": 1, "compression": 2, "uncompressed_size": 2**63, "payload": packed.payload},
-        {"encoding": 1, "compression": 2, "uncompressed_size": 10, "payload": packed.payload},
+        {"encoding": 1, "compression": 2, "uncompressed_size": 2**63, "payload": packed.payload[0]},
+        {"encoding": 1, "compression": 2, "uncompressed_size": 10, "payload": packed.payload[0]},
         {
             "encoding": 1,
             "compression": 2,
             "uncompressed_size": packed.uncompressed_size,
-            "payload": packed.payload[:-9],
+            "payload": packed.payload[0][:-9],
         },
         {"encoding": 1, "payload": raw[:40]},
         {"encoding": 1, "payload": b""},

@@ -326,5 +326,5 @@ def test_dictionary_columns_read_back(tmp_path):
         bytes(8) + bytes(7) + b"\1", bytes(8) + bytes(7) + b"\2", [struct.pack("<q", 3)], [(values, struct.pack("<ii", 0, 3))]
     )
     encoded = encode(chunk)
-    message = proto.ArrowMsg(compression=2, uncompressed_size=encoded.uncompressed_size, encoding=1, payload=encoded.payload)
+    message = proto.ArrowMsg(compression=2, uncompressed_size=encoded.uncompressed_size, encoding=1, payload=b"".join(encoded.payload))
     assert decode(message).column("words").to_pylist() == [["x", "y", "x"]]
