@@ -13,16 +13,19 @@ import asyncio
 import contextlib
 import errno
 import os
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import grpc
 from grpc import aio
 
-from shmrerun.framing import MAGIC, STREAM_HEADER_BYTES
+from shmrerun import _core
+from shmrerun.framing import FRAME, HOLE, MAGIC, MESSAGE_HEADER_BYTES, STREAM_HEADER_BYTES
 from shmrerun.live.grpc_web import serve_web_connection
 from shmrerun.live.history import History, Reading
-from shmrerun.live.messages import SERVICE, from_grpc, to_grpc
+from shmrerun.live.messages import SERVICE, TEMPORAL, class_of, from_grpc, to_grpc
 from shmrerun.shm import segments
+from shmrerun.shm.log_reader import Message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -43,26 +46,38 @@ _OPTIONS = (
 
 
 class GuestLog:
-    """What others wrote into the server: an unnamed file of messages. Over the limit it takes no more."""
+    """What others wrote into the server: an unnamed file of messages. Over the limit its oldest temporal ones become holes."""
 
-    may_trim = False
+    may_trim = True
 
     def __init__(self, token: str, name: str, limit: int) -> None:
         fd, path = segments.open_spilled(f"shmrerun-{token}.{name}", os.O_TRUNC)
         os.unlink(path)
         self._fd = fd
         self._limit = limit
+        self._held = 0  # bytes that are no hole
+        self._temporal: deque[tuple[int, int]] = deque()  # offsets and sizes
         self.path = f"/proc/self/fd/{fd}"
         self.size = STREAM_HEADER_BYTES
         os.pwrite(fd, MAGIC.ljust(STREAM_HEADER_BYTES, b"\0"), 0)
 
     def append(self, message: bytes) -> None:
-        """Add a framed message. OSError: no room."""
-        if self.size + len(message) > self._limit:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        """Add a framed message. OSError: no room on the disk, or for so much that is always kept."""
+        kind, _ = FRAME.unpack_from(message)
+        is_temporal = class_of(Message(kind, memoryview(message)[MESSAGE_HEADER_BYTES:], 0)) == TEMPORAL
+        if not is_temporal and self._held - sum(size for _, size in self._temporal) + len(message) > self._limit:
+            raise OSError(errno.ENOSPC, f"static data and blueprints of others fill the server's {self._limit:,} bytes")
         if os.pwrite(self._fd, message, self.size) != len(message):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if is_temporal:
+            self._temporal.append((self.size, len(message)))
         self.size += len(message)
+        self._held += len(message)
+        while self._held > self._limit and len(self._temporal) > 1:
+            offset, size = self._temporal.popleft()
+            os.pwrite(self._fd, FRAME.pack(HOLE, size - MESSAGE_HEADER_BYTES), offset)
+            _core.punch(self._fd, offset + MESSAGE_HEADER_BYTES, size - MESSAGE_HEADER_BYTES)
+            self._held -= size
 
     def close(self) -> None:
         """Its space is free again when the last reader has closed it."""

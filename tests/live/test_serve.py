@@ -168,6 +168,33 @@ say("serves"); until("go")
     assert rows["/ours"] == [1]
 
 
+def test_guests_beyond_the_limit(tmp_path):
+    """What others wrote first makes room for what they write later; static data stay. All get written, nobody is refused."""
+    port = free_port()
+    program = start(
+        SERVER + f"""rr.init("live"); rr.serve_grpc(grpc_port={port}, server_memory_limit="1MB"); say("serves"); until("go")""", tmp_path
+    )
+    wait_for(program, "serves")
+    import numpy as np
+    import rerun
+
+    with rerun.RecordingStream("guest", recording_id="guest") as guest:
+        guest.connect_grpc(url(port))
+        guest.log("static", rerun.TextDocument("first, and there to the end"), static=True)
+        for i in range(60):
+            guest.set_time("step", sequence=i)
+            guest.log("blob", rerun.AnyValues(data=np.random.default_rng(i).integers(0, 255, 100_000, np.uint8)))
+            guest.flush()
+        guest.disconnect()
+    read_by_grpc(port, tmp_path / "got.rrd", 100, seconds=3)
+    steps = _steps(tmp_path / "got.rrd")
+    assert steps == list(range(60 - len(steps), 60))
+    assert 8 <= len(steps) <= 10
+    assert "/static" in _paths(tmp_path / "got.rrd")
+    release(tmp_path)
+    program.wait()
+
+
 def _all_rows(path):
     """Scalars by entity, of all stores of a file."""
     from shmrerun.rrd import decoder
