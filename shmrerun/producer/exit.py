@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from shmrerun.producer.process import Process
 
 
+MOST_PATIENCE = 12  # times the patience: so long at most for a footer
+
+
 def hook_exit(me: Process) -> None:
     """Have :func:`at_exit` run after workers were joined, in this process only."""
     if me.hooked:
@@ -121,12 +124,30 @@ def _finish(session: Session, patience: float) -> None:
     alone = not session.other_members()
     session.leave()
     session.print_message()
-    deadline = time.monotonic() + patience
-    while alone and sink is not None and not given_up and time.monotonic() < deadline:
-        if session.words.state == STATE_ENDED:
-            break
-        session.tree.wake()
+    if alone and sink is not None and not given_up:
+        _wait_for_end(session, sink.label or "the recording", patience)
+    session.print_message()
+
+
+def _wait_for_end(session: Session, label: str, patience: float) -> None:
+    """Wait until the aggregator has written the footer; as long as it is at work, or waits for a processor, that is no waiting."""
+    tree, began, busy = session.tree, time.monotonic(), _busy(session)
+    while session.words.state != STATE_ENDED:
+        waited = time.monotonic() - began
+        if waited > patience and (waited - (_busy(session) - busy) > patience or waited > MOST_PATIENCE * patience):
+            say(f"did not wait any longer for {label} to be complete; the aggregator goes on with it")
+            return
+        tree.wake()
         time.sleep(0.001)
         with contextlib.suppress(ShmrerunError):
-            session.tree.ensure_aggregator()
-    session.print_message()
+            tree.ensure_aggregator()
+
+
+def _busy(session: Session) -> float:
+    """Seconds that the aggregator ran, or was ready to. Source: proc(5), schedstat."""
+    try:
+        with open(f"/proc/{session.tree.words.aggregator_pid}/schedstat", "rb") as file:
+            ran, was_ready, _ = file.read().split()
+    except (OSError, ValueError):
+        return 0.0
+    return (int(ran) + int(was_ready)) / 1e9

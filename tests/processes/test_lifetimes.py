@@ -368,3 +368,52 @@ def test_workers_log_while_the_parent_starts_anew(tmp_path):
     in_flight = 2 * 11  # a row that a worker publishes at the very moment its recording is finished
     assert len(missing) <= in_flight, f"{len(missing)} of {len(expected)} rows are in no file: {sorted(missing)[:10]}; {result.stderr}"
     assert not missing or "dropped" in result.stderr, result.stderr
+
+
+def test_a_footer_is_waited_for_while_the_aggregator_is_at_work(tmp_path):
+    """Seen on a full machine: a footer took longer than the exit's patience, and the program ended before its file was whole."""
+    run(
+        """
+        import shmrerun as rr
+        from shmrerun import _core
+        from shmrerun.producer.exit import at_exit
+        rr.init("footer")
+        rr.save("out.rrd")
+        for i in range(8000):
+            rr.log(f"entity/{i}", rr.Scalars([i] * (i % 5 + 1)))
+        rr.get_global_data_recording().flush()
+        at_exit(_core.stamp(), patience=0.1)
+        """,
+        tmp_path, deadline=90,
+    )  # fmt: skip
+    assert len(check(tmp_path / "out.rrd")) == 8001
+
+
+def test_an_aggregator_that_stands_still_is_not_waited_for(tmp_path):
+    result = run(
+        """
+        import os, signal, threading, time
+        import shmrerun as rr
+        from helpers_programs import own_tree
+        from shmrerun import _core
+        from shmrerun.producer import exit
+        from shmrerun.testing import aggregator_pid
+        rr.init("stopped")
+        rr.save("out.rrd")
+        rr.log("x", rr.Scalars(1))
+        rr.get_global_data_recording().flush()
+        pid = aggregator_pid(own_tree())
+        leave = type(rr.get_global_data_recording()._stream.live()).leave
+        def stop(session):
+            leave(session)
+            os.kill(pid, signal.SIGSTOP)
+        type(rr.get_global_data_recording()._stream.live()).leave = stop
+        threading.Timer(4, os.kill, (pid, signal.SIGCONT)).start()
+        began = time.monotonic()
+        exit.at_exit(_core.stamp(), patience=0.5)
+        print(time.monotonic() - began)
+        """,
+        tmp_path,
+    )
+    assert 0.4 < float(result.stdout) < 3.9
+    assert "did not wait any longer for out.rrd" in result.stderr.replace(str(tmp_path) + "/", "")
