@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 import grpc
 from grpc import aio
 
-from shmrerun.framing import MAGIC, STREAM_HEADER_BYTES
+from shmrerun.framing import MAGIC, SERVICE, STREAM_HEADER_BYTES
 from shmrerun.live.grpc_web import serve_web_connection
 from shmrerun.live.history import History, Reading
-from shmrerun.live.messages import SERVICE, from_grpc, to_grpc
+from shmrerun.live.messages import from_grpc, to_grpc
 from shmrerun.shm import segments
 
 if TYPE_CHECKING:
