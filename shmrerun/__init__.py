@@ -60,7 +60,7 @@ from shmrerun.recording_stream import (
 if TYPE_CHECKING:
     from typing import Any
 
-_MODULES = ("archetypes", "components", "datatypes", "encodings", "error_utils", "utilities")
+_MODULES = ("archetypes", "blueprint", "components", "datatypes", "encodings", "error_utils", "utilities")
 _LAZY = {  # name: the module that has it, imported when the name is first used
     name: module
     for module, names in {

@@ -7,6 +7,7 @@ from typing import Any, Protocol, overload
 import numpy as np
 
 from shmrerun import archetypes as archetypes
+from shmrerun import blueprint as blueprint
 from shmrerun import components as components
 from shmrerun import datatypes as datatypes
 from shmrerun import encodings as encodings
@@ -718,6 +719,7 @@ __all__ = [
     "VoxelGridMap",
     "archetypes",
     "binary_stream",
+    "blueprint",
     "cleanup_if_forked_child",
     "components",
     "connect_grpc",

@@ -1,6 +1,6 @@
 """How messages lie one behind another in an ``.rrd`` stream, and in the logs that everybody who follows a recording reads.
 
-Source: rerun-sdk 0.41, RRD stream ``RRF2``.
+Source: rerun-sdk 0.41, RRD stream ``RRF2``, ``rerun.sdk_comms.v1alpha1``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ END, SET_STORE_INFO, ARROW_MSG, BLUEPRINT_ACTIVATION = range(4)
 
 #: What takes the place of a message that a spool has given back. Only there, never in a file for others.
 HOLE = 0x454C4F48
+
+#: The gRPC service that takes and gives messages.
+SERVICE = "rerun.sdk_comms.v1alpha1.MessageProxyService"
 
 MAGIC = b"RRF2"
 STREAM_HEADER_BYTES = 12
@@ -36,6 +39,12 @@ def varint(value: int) -> bytes:
 def frame(kind: int, payload: bytes) -> bytes:
     """Put the 16-byte message header before a payload."""
     return FRAME.pack(kind, len(payload)) + payload
+
+
+def to_grpc(kind: int, payload: bytes | memoryview) -> bytes:
+    """A message as the gRPC message that carries it (field 1, a ``LogMsg``, whose field is the kind); one copy."""
+    head = bytes((kind << 3 | 2,)) + varint(len(payload))
+    return b"".join((b"\x0a", varint(len(head) + len(payload)), head, payload))
 
 
 def split_messages(data: bytes | memoryview) -> Iterator[tuple[int, int, int]]:

@@ -14,7 +14,8 @@ import time
 from helpers import MARK, RUN
 
 from shmrerun import framing
-from shmrerun.live.messages import SERVICE, from_grpc
+from shmrerun.framing import SERVICE
+from shmrerun.live.messages import from_grpc
 from shmrerun.rrd import decoder, proto
 
 RERUN = os.path.join(os.path.dirname(importlib.util.find_spec("rerun_cli").origin), "rerun")  # itself, not the script that starts it

@@ -17,6 +17,8 @@ from shmrerun.model.batches import (
     FieldBatch,
 )
 from shmrerun.model.convert.arguments import Box2DFormat as Box2DFormat
+from shmrerun.model.values.blueprints import VisualizerComponentMapping
+from shmrerun.model.visualizers import Visualizer
 
 __all__ = [
     "AnnotationContext",
@@ -173,6 +175,7 @@ class Arrows2D(Archetype):
         draw_order: _Numbers | None = None,
         class_ids: _Numbers | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -263,6 +266,7 @@ class Arrows3D(Archetype):
         show_labels: _Numbers | None = None,
         class_ids: _Numbers | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -335,6 +339,7 @@ class Asset3D(Archetype):
         media_type: _TextLike | None = None,
         albedo_factor: _ColorLike | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -378,6 +383,7 @@ class AssetAudio(Archetype):
     ) -> None: ...
     @classmethod
     def columns(cls, *, blob: _BlobLike | None = None, media_type: _TextLike | None = None) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -465,6 +471,7 @@ class BarChart(Archetype):
         abscissa: _BarValuesLike | None = None,
         widths: _Numbers | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -551,6 +558,7 @@ class Boxes2D(Archetype):
         draw_order: _Numbers | None = None,
         class_ids: _Numbers | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -662,6 +670,7 @@ class Boxes3D(Archetype):
         show_labels: _Numbers | None = None,
         class_ids: _Numbers | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -778,6 +787,7 @@ class Capsules3D(Archetype):
         show_labels: _Numbers | None = None,
         class_ids: _Numbers | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -939,6 +949,7 @@ class Cylinders3D(Archetype):
         show_labels: _Numbers | None = None,
         class_ids: _Numbers | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -1048,6 +1059,7 @@ class DepthImage(Archetype):
         draw_order: _Numbers | None = None,
         magnification_filter: _MagnificationFilter | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -1145,6 +1157,7 @@ class Ellipses2D(Archetype):
         draw_order: _Numbers | None = None,
         class_ids: _Numbers | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -1250,6 +1263,7 @@ class Ellipsoids3D(Archetype):
         show_labels: _Numbers | None = None,
         class_ids: _Numbers | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -1354,6 +1368,7 @@ class EncodedDepthImage(Archetype):
         draw_order: _Numbers | None = None,
         magnification_filter: _MagnificationFilter | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -1439,6 +1454,7 @@ class EncodedImage(Archetype):
         draw_order: _Numbers | None = None,
         magnification_filter: _MagnificationFilter | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -1510,6 +1526,7 @@ class GaussianSplats3D(Archetype):
         sh_coefficients: _Numbers | None = None,
         spherical_harmonics_degree: _Numbers | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -1574,6 +1591,7 @@ class GeoLineStrings(Archetype):
         radii: _Numbers | None = None,
         colors: _ColorLike | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -1627,6 +1645,7 @@ class GeoPoints(Archetype):
         colors: _ColorLike | None = None,
         class_ids: _Numbers | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -1672,6 +1691,7 @@ class GraphEdges(Archetype):
         edges: _PairLike | None = None,
         graph_type: _GraphType | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -1728,6 +1748,7 @@ class GraphNodes(Archetype):
         show_labels: _Numbers | None = None,
         radii: _Numbers | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -1920,6 +1941,7 @@ class Image(Archetype):
         draw_order: _Numbers | None = None,
         magnification_filter: _MagnificationFilter | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -2065,6 +2087,7 @@ class LineStrips2D(Archetype):
         draw_order: _Numbers | None = None,
         class_ids: _Numbers | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -2146,6 +2169,7 @@ class LineStrips3D(Archetype):
         show_labels: _Numbers | None = None,
         class_ids: _Numbers | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -2464,6 +2488,7 @@ class Measurements(Archetype):
         aggregation_policy: _AggregationPolicy | None = None,
         interpolation_mode: _InterpolationMode | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -2568,6 +2593,7 @@ class Mesh3D(Archetype):
         albedo_texture_format: _ImageFormatLike | None = None,
         class_ids: _Numbers | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -2690,6 +2716,7 @@ class Pinhole(Archetype):
         color: _ColorLike | None = None,
         line_width: _Numbers | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -2784,6 +2811,7 @@ class Points2D(Archetype):
         class_ids: _Numbers | None = None,
         keypoint_ids: _Numbers | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -2878,6 +2906,7 @@ class Points3D(Archetype):
         class_ids: _Numbers | None = None,
         keypoint_ids: _Numbers | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -3004,6 +3033,7 @@ class SegmentationImage(Archetype):
         opacity: _Numbers | None = None,
         draw_order: _Numbers | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -3070,6 +3100,7 @@ class SeriesLines(Archetype):
         aggregation_policy: _AggregationPolicy | None = None,
         interpolation_mode: _InterpolationMode | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -3142,6 +3173,7 @@ class SeriesPoints(Archetype):
         visible_series: _Numbers | None = None,
         marker_sizes: _Numbers | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -3185,6 +3217,7 @@ class StateChange(Archetype):
     def __init__(self, *, state: _TextLike | None = None) -> None: ...
     @classmethod
     def columns(cls, *, state: _TextLike | None = None) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(cls, *, clear_unset: bool = False, state: _TextLike | None = None) -> Self: ...
     @property
@@ -3223,6 +3256,7 @@ class StateConfiguration(Archetype):
         colors: _ColorLike | None = None,
         visible: _Numbers | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -3276,6 +3310,7 @@ class Tensor(Archetype):
         data: _BarValuesLike | None = None,
         value_range: _Numbers | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -3306,6 +3341,7 @@ class TextDocument(Archetype):
     def __init__(self, text: _TextLike, *, media_type: _TextLike | None = None) -> None: ...
     @classmethod
     def columns(cls, *, text: _TextLike | None = None, media_type: _TextLike | None = None) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -3344,6 +3380,7 @@ class TextLog(Archetype):
         level: _TextLike | None = None,
         color: _ColorLike | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -3484,6 +3521,7 @@ class TransformAxes3D(Archetype):
         axis_length: _Numbers | None = None,
         show_frame: _Numbers | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -3538,6 +3576,7 @@ class VideoFrameReference(Archetype):
         opacity: _Numbers | None = None,
         draw_order: _Numbers | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -3606,6 +3645,7 @@ class VideoStream(Archetype):
         opacity: _Numbers | None = None,
         draw_order: _Numbers | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -3763,6 +3803,7 @@ class Volume3D(Archetype):
         colormap: _Colormap | None = None,
         optical_density: _Numbers | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,
@@ -3865,6 +3906,7 @@ class VoxelGridMap(Archetype):
         value_range: _Numbers | None = None,
         colormap: _Colormap | None = None,
     ) -> ComponentColumnList: ...
+    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ...
     @classmethod
     def from_fields(
         cls,

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 import grpc
 from grpc import aio
 
-from shmrerun.framing import SET_STORE_INFO, STREAM_HEADER_BYTES
-from shmrerun.live.messages import SERVICE, to_grpc
+from shmrerun.framing import SERVICE, SET_STORE_INFO, STREAM_HEADER_BYTES
+from shmrerun.live.messages import to_grpc
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

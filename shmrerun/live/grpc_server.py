@@ -20,10 +20,10 @@ import grpc
 from grpc import aio
 
 from shmrerun import _core
-from shmrerun.framing import FRAME, HOLE, MAGIC, MESSAGE_HEADER_BYTES, STREAM_HEADER_BYTES
+from shmrerun.framing import FRAME, HOLE, MAGIC, MESSAGE_HEADER_BYTES, SERVICE, STREAM_HEADER_BYTES
 from shmrerun.live.grpc_web import serve_web_connection
 from shmrerun.live.history import History, Reading
-from shmrerun.live.messages import SERVICE, TEMPORAL, class_of, from_grpc, to_grpc
+from shmrerun.live.messages import TEMPORAL, class_of, from_grpc, to_grpc
 from shmrerun.shm import segments
 from shmrerun.shm.log_reader import Message
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import h11
 
-from shmrerun.live.messages import SERVICE
+from shmrerun.framing import SERVICE
 
 if TYPE_CHECKING:
     import asyncio

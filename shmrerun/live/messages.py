@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shmrerun.framing import ARROW_MSG, BLUEPRINT_ACTIVATION, SET_STORE_INFO, frame, varint
+from shmrerun import framing
+from shmrerun.framing import ARROW_MSG, BLUEPRINT_ACTIVATION, SET_STORE_INFO, frame
 
 if TYPE_CHECKING:
     from shmrerun.shm.log_reader import Message
 
-SERVICE = "rerun.sdk_comms.v1alpha1.MessageProxyService"
 PERSISTENT, STATIC, TEMPORAL = range(3)
 
 _BLUEPRINT = 2  # StoreId.kind
@@ -36,9 +36,7 @@ def read_varint(data: bytes | memoryview, at: int) -> tuple[int, int]:
 
 def to_grpc(message: Message) -> bytes:
     """A message of a log as the gRPC message that carries it; one copy."""
-    size = len(message.payload)
-    head = bytes((message.kind << 3 | 2,)) + varint(size)
-    return b"".join((b"\x0a", varint(len(head) + size), head, message.payload))
+    return framing.to_grpc(message.kind, message.payload)
 
 
 def from_grpc(data: bytes) -> bytes:

@@ -12,11 +12,11 @@ import sys
 from typing import TYPE_CHECKING
 
 from shmrerun import errors
-from shmrerun.model import docs
+from shmrerun.model import docs, visualizers
 from shmrerun.model.batches import ComponentColumn, ComponentColumnList, FieldBatch, OwnRow, describe
 from shmrerun.model.convert import buffers, finder
 from shmrerun.model.parts import Column, ColumnSet
-from shmrerun.model.tables.archetypes import ARCHETYPES
+from shmrerun.model.tables.archetypes import ALL, BLUEPRINT, VISUALIZABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -201,21 +201,24 @@ def _make_class(name: str) -> type[Archetype]:
     KeyError
         There is no such archetype.
     """
-    spec = ARCHETYPES[name]
+    spec = ALL[name]
     columns = finder.columns_of(name)
     functions = _compile(name, spec)
     body: dict[str, Any] = {
         "__slots__": tuple(f"_{at}" for at in range(len(columns))),
-        "__module__": "shmrerun.archetypes",
-        "NAME": f"rerun.archetypes.{name}",
+        "__module__": f"shm{spec.package}.archetypes",
+        "NAME": f"{spec.package}.archetypes.{name}",
         "_fields": tuple(field.name for field in spec.fields),
         "_columns_all": columns,
         "_converters": tuple(finder.converter(field.converter) for field in spec.fields),
         "_sets": {},
         "_row": functions["_row"],
-        "columns": classmethod(functions["columns"]),
         "from_fields": classmethod(functions["from_fields"]),
     }
+    if name not in BLUEPRINT:
+        body["columns"] = classmethod(functions["columns"])
+    if name in VISUALIZABLE:
+        body["visualizer"] = visualizers.visualizer
     for at, (field, column) in enumerate(zip(spec.fields, columns, strict=True)):
         body[field.name] = _field_property(at, column)
         body[f"descriptor_{field.name}"] = staticmethod(_descriptor_of(field, column))

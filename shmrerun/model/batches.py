@@ -391,10 +391,12 @@ def row_of(entity: Any, extras: tuple[Any, ...] = ()) -> tuple[ColumnSet, Parts]
     """
     if not extras and isinstance(entity, OwnRow):
         return entity._row()
-    return _merged((entity, *extras))
+    cells = cells_of((entity, *extras))
+    return ColumnSet(tuple(column for column, _ in cells)), tuple(part for _, parts in cells for part in parts)
 
 
-def _merged(entities: tuple[Any, ...]) -> tuple[ColumnSet, Parts]:
+def cells_of(entities: Iterable[Any]) -> list[tuple[Column, Parts]]:
+    """Return column and parts of each component of what a ``log`` call was given; raises as :func:`row_of` does."""
     seen: set[tuple[str, str | None, str | None]] = set()
     found: dict[str, tuple[Column, Parts]] = {}  # by component: of descriptors that differ in the rest, the last wins
     for entity in entities:
@@ -414,8 +416,7 @@ def _merged(entities: tuple[Any, ...]) -> tuple[ColumnSet, Parts]:
                 column = Column(*key, type_text(cells.type))
                 parts = parts_of(cells)
             found[key[0]] = (column, parts)
-    columns = tuple(column for column, _ in found.values())
-    return ColumnSet(columns), tuple(part for _, parts in found.values() for part in parts)
+    return list(found.values())
 
 
 def _cells(entity: Any) -> Iterator[tuple[Any, Any]]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shmrerun.model.tables import words
-from shmrerun.model.tables.archetypes import ARCHETYPES
-from shmrerun.model.tables.components import ENUMS
+from shmrerun.model.tables import blueprint_words, words
+from shmrerun.model.tables.archetypes import ALL, BLUEPRINT
+from shmrerun.model.tables.types import ENUMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +17,7 @@ def form_of(converter: str, *, single: bool) -> str:
     if converter.startswith("enum:"):
         name = converter.removeprefix("enum:")
         return f"{name}, str or int" if single else f"{name}, str or int, or sequence of n of them"
-    one, several = words.FORMS.get(converter, ("object", "sequence"))
+    one, several = words.FORMS.get(converter) or blueprint_words.FORMS.get(converter, ("object", "sequence"))
     return one if single else several
 
 
@@ -31,7 +31,7 @@ def section(entries: Iterable[tuple[str, str, str]]) -> str:
 
 def archetype(name: str, constructor: str | None) -> str:
     """Return the docstring of an archetype; ``constructor`` is that of a constructor of its own."""
-    spec = ARCHETYPES[name]
+    spec = ALL[name]
     if spec.init:
         return f"{spec.doc}\n\n{_after_summary(constructor)}"
     fields = {spec.renamed.get(field.name, field.name): field for field in spec.fields}
@@ -44,8 +44,12 @@ def archetype(name: str, constructor: str | None) -> str:
         else:
             assert field is not None
             key = f"{name}.{field.name}"
-            form = form_of(field.converter, single=field.name in words.SINGLE and key not in words.SEVERAL)
-            text = words.FIELDS.get(key) or words.FIELDS[field.name]
+            if name in BLUEPRINT:
+                form = form_of(field.converter, single=key not in blueprint_words.SEVERAL)
+                text = blueprint_words.FIELDS.get(key) or blueprint_words.FIELDS[field.name]
+            else:
+                form = form_of(field.converter, single=field.name in words.SINGLE and key not in words.SEVERAL)
+                text = words.FIELDS.get(key) or words.FIELDS[field.name]
         entries.append((parameter.name, form if parameter.required else f"{form}, optional", text))
     return f"{spec.doc}\n\n{section(entries)}\n"
 
@@ -57,15 +61,16 @@ def encoding(name: str, converter: str, field: str) -> str:
 
 def component(name: str, bases: tuple[type, ...]) -> str:
     """Return the docstring of a component: its own words, and the parameters of the constructor that it inherits."""
+    own = words.COMPONENTS.get(name) or blueprint_words.COMPONENTS[name]
     for base in (parent for one in bases for parent in one.__mro__):
         if "Parameters\n" in (base.__doc__ or ""):
-            return f"{words.COMPONENTS[name]}\n\n{_after_summary(base.__doc__)}"
-    return words.COMPONENTS[name]
+            return f"{own}\n\n{_after_summary(base.__doc__)}"
+    return own
 
 
 def enum(name: str) -> str:
     """Return the docstring of an enum."""
-    meaning = words.COMPONENTS.get(name) or words.ENCODED_ENUMS[name]
+    meaning = words.COMPONENTS.get(name) or words.ENCODED_ENUMS.get(name) or blueprint_words.COMPONENTS[name]
     return f"{meaning}\n\nMembers: {', '.join(ENUMS[name])}."
 
 

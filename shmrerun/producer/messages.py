@@ -71,20 +71,26 @@ def _records(data: bytes) -> Iterator[memoryview]:
 def blueprint_messages(source: Any, application_id: str, *, make_active: bool, make_default: bool) -> bytes:
     """The messages of a blueprint for a recording of an application, with its activation; see :func:`shmrerun.send_blueprint`.
 
-    TypeError: neither bytes nor a path; OSError: the file cannot be read; ValueError: there is no blueprint in it.
+    TypeError: neither a blueprint, nor bytes, nor a path; OSError: the file cannot be read; ValueError: there is no blueprint in it, or
+    a container's active tab is none of its tabs.
     """
-    from shmrerun.rrd.relay import blueprint
+    if hasattr(source, "to_blueprint") and not isinstance(source, type):
+        from shmrerun.rrd.recorder import record
 
+        return record(source, application_id).messages(make_active=make_active, make_default=make_default)
     if isinstance(source, (bytes, bytearray, memoryview)):
         data = bytes(source)
     elif isinstance(source, (str, os.PathLike)):
         with open(source, "rb") as file:
             data = file.read()
     else:
+        shown = f"the class {source.__name__}" if isinstance(source, type) else type(source).__name__
         raise TypeError(
-            f"a blueprint is given as the bytes of an .rbl file or as the path of one, got {type(source).__name__}. "
-            "Save the object with its save(application_id, path), and give that path"
+            f"a blueprint is a Blueprint, a view or a container, or the bytes or the path of an .rbl file, got {shown}. "
+            "Panels and archetypes are parts: put them into rrb.Blueprint(...)"
         )
+    from shmrerun.rrd.relay import blueprint
+
     return blueprint(data, application_id, make_active=make_active, make_default=make_default)
 
 

@@ -92,15 +92,37 @@ def spawn(
         _ignored("spawn")
         return
     if not has_viewer(stream):
-        arguments = [f"--port={port}", "--bind=127.0.0.1", f"--memory-limit={memory_limit}", f"--server-memory-limit={server_memory_limit}"]
-        arguments += ["--expect-data-soon", *(["--hide-welcome-screen"] if hide_welcome_screen else [])]
-        with _one_at_a_time(port):
-            if answers(port):
-                say(f"something listens on port {port} already, a viewer most likely: none is started")
-            else:
-                _start(arguments, port, executable_name, executable_path, detached=detach_process)
+        start_viewer(
+            port,
+            memory_limit=memory_limit,
+            server_memory_limit=server_memory_limit,
+            hide_welcome_screen=hide_welcome_screen,
+            detached=detach_process,
+            name=executable_name,
+            path=executable_path,
+        )
     if connect:
         connect_grpc(proxy_url(port), default_blueprint=default_blueprint, recording=recording)
+
+
+def start_viewer(
+    port: int,
+    *,
+    memory_limit: str,
+    server_memory_limit: str = "1GiB",
+    hide_welcome_screen: bool,
+    detached: bool,
+    name: str = "rerun",
+    path: str | None = None,
+) -> None:
+    """Start a viewer unless something listens on the port; see :func:`spawn`."""
+    arguments = [f"--port={port}", "--bind=127.0.0.1", f"--memory-limit={memory_limit}", f"--server-memory-limit={server_memory_limit}"]
+    arguments += ["--expect-data-soon", *(["--hide-welcome-screen"] if hide_welcome_screen else [])]
+    with _one_at_a_time(port):
+        if answers(port):
+            say(f"something listens on port {port} already, a viewer most likely: none is started")
+        else:
+            _start(arguments, port, name, path, detached=detached)
 
 
 def has_viewer(stream: Stream) -> bool:

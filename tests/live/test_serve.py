@@ -17,7 +17,7 @@ import pytest
 from helpers import read_rows, run, scalars, start
 from helpers_live import WORKERS, chunks_of, end, free_port, read_by_grpc, read_by_rerun, url, wait_connections
 
-from shmrerun.live.messages import SERVICE
+from shmrerun.framing import SERVICE
 
 SERVER = (
     WORKERS

@@ -11,16 +11,25 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+import shmrerun.blueprint
 from shmrerun import archetypes, components, encodings
-from shmrerun.model.tables.archetypes import ARCHETYPES
-from shmrerun.model.tables.components import COMPONENTS, ENCODED_ENUMS, ENCODINGS, ENUMS
+from shmrerun.blueprint import archetypes as blueprint_archetypes
+from shmrerun.blueprint import components as blueprint_components
+from shmrerun.blueprint import encodings as blueprint_encodings
+from shmrerun.blueprint import views
+from shmrerun.model.tables import blueprint_types
+from shmrerun.model.tables.archetypes import ARCHETYPES, BLUEPRINT, VISUALIZABLE
+from shmrerun.model.tables.components import COMPONENTS, ENCODED_ENUMS, ENCODINGS
 from shmrerun.model.tables.constants import VIEW_CONSTANTS
+from shmrerun.model.tables.types import ENUMS, package_of
+from shmrerun.model.tables.views import VIEWS
 from shmrerun.model.values import factory
 from shmrerun.model.values.base import TextValue, VectorValue
 from shmrerun.model.values.generic import generic_base
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from types import ModuleType
 
     from shmrerun.model.tables.spec import ArchetypeSpec
 
@@ -36,6 +45,23 @@ _TYPES = {  # converter: what its fields take, besides batches and Arrow arrays
     "axis_angle": "encodings.RotationAxisAngle | Sequence[encodings.RotationAxisAngle]",
     "bar_values": "ArrayLike | encodings.TensorData",
     "blob": "_Blob | Sequence[bytes]",
+    "column_order": "blueprint_components.ColumnOrder | Sequence[str]",
+    "column_type": "blueprint_encodings.ColumnType",
+    "component_mapping": "blueprint_encodings.VisualizerComponentMapping | Sequence[blueprint_encodings.VisualizerComponentMapping]",
+    "index_selection": "encodings.TensorDimensionIndexSelection | Sequence[encodings.TensorDimensionIndexSelection]",
+    "log_column": "_LogColumn | Sequence[_LogColumn]",
+    "null_filter": "blueprint_encodings.FilterIsNotNull | blueprint_encodings.ComponentColumnSelector | str",
+    "range2": "encodings.Range2D",
+    "range_filter": "blueprint_encodings.FilterByRange | tuple[int | encodings.TimeInt, int | encodings.TimeInt]",
+    "selected_columns": "blueprint_encodings.SelectedColumns | Sequence[blueprint_encodings.ComponentColumnSelector | str]",
+    "selection": "encodings.TensorDimensionSelection | int",
+    "slider": "_Slider | Sequence[_Slider] | NDArray[Any]",
+    "sort_by": "blueprint_encodings.SortBy",
+    "time_bounds": "encodings.AbsoluteTimeRange",
+    "time_range": "encodings.TimeRange",
+    "timeline_column": "blueprint_encodings.TimelineColumn | Sequence[blueprint_encodings.TimelineColumn | str]",
+    "uuid": "bytes | Sequence[bytes] | ArrayLike",
+    "visible_time_range": "encodings.VisibleTimeRange | Sequence[encodings.VisibleTimeRange]",
     "channel_counts": "Mapping[int, int] | Sequence[tuple[int, int]]",
     "color": "ArrayLike | encodings.Rgba32 | Sequence[encodings.Rgba32]",
     "image_format": "encodings.ImageFormat | Sequence[encodings.ImageFormat]",
@@ -61,7 +87,9 @@ _PARAMETERS = {  # parameters of constructors that are no fields
     "contents": "_Blob",
     "data": "ArrayLike | encodings.TensorData",
     "datatype": "encodings.ChannelDatatype | str | int | DTypeLike",
+    "color_or_kind": "_Color | _BackgroundKind",
     "dim_names": "Sequence[str]",
+    "end": "encodings.TimeRangeBoundary",
     "focal_length": "float | ArrayLike",
     "fov_y": "float",
     "from_parent": "bool",
@@ -74,13 +102,18 @@ _PARAMETERS = {  # parameters of constructors that are no fields
     "pixel_format": "encodings.PixelFormat | str | int",
     "principal_point": "ArrayLike",
     "radii": "ArrayLike",
+    "range": "encodings.TimeRange",
     "recursive": "bool",
     "rotation": "encodings.Quaternion | encodings.RotationAxisAngle",
     "rotations": "encodings.RotationAxisAngle | Sequence[encodings.RotationAxisAngle] | ArrayLike",
     "scale": "float | ArrayLike",
     "seconds": "float",
     "sizes": "ArrayLike",
+    "start": "encodings.TimeRangeBoundary",
+    "timeline": "str",
     "width": "int",
+    "x_range": "ArrayLike",
+    "y_range": "ArrayLike",
 }
 _METHODS = {  # signatures of further methods
     "as_pil_image": "def as_pil_image(self) -> Any: ...",
@@ -123,42 +156,45 @@ def _type_of(converter: str) -> str:
     return f"_{first.title().replace('_', '')}Like"
 
 
-def _aliases() -> list[str]:
+def _aliases(table: dict[str, ArchetypeSpec]) -> list[str]:
     lines = {"_Numbers: TypeAlias = ArrayLike | _Batch"}
-    for row in ARCHETYPES.values():
+    for row in table.values():
         for field in row.fields:
             name = _type_of(field.converter)
             if field.converter.startswith("enum:"):
-                member = f"components.{name[1:]}"
+                member = f"{'components' if package_of(name[1:]) == 'rerun' else 'blueprint_components'}.{name[1:]}"
                 lines.add(f"{name}: TypeAlias = {member} | str | int | Sequence[{member} | str | int] | _Batch")
             elif name != "_Numbers":
                 lines.add(f"{name}: TypeAlias = {_TYPES[field.converter]} | _Batch")
     return sorted(lines)
 
 
-def _constructor(name: str, row: ArchetypeSpec) -> list[str]:
+def _constructor(module: ModuleType, name: str, row: ArchetypeSpec) -> list[str]:
     fields = {field.name: _type_of(field.converter) for field in row.fields}
     words = ["self"]
     if row.init:
-        found = list(inspect.signature(getattr(archetypes, name).__init__).parameters.values())[1:]
-        shown = [(item.name, item.default is item.empty, item.kind is item.KEYWORD_ONLY) for item in found]
+        found = list(inspect.signature(getattr(module, name).__init__).parameters.values())[1:]
+        shown = [(item.name, item.default is item.empty, item.kind is item.KEYWORD_ONLY, item.default is False) for item in found]
     else:
-        shown = [(item.name, item.required, item.keyword) for item in row.parameters]
-    for parameter, required, keyword in shown:
+        shown = [(item.name, item.required, item.keyword, False) for item in row.parameters]
+    for parameter, required, keyword, is_flag in shown:
         if keyword and "*" not in words:
             words.append("*")
         own = (_PARAMETERS if parameter == "scale" else fields).get(parameter) or _PARAMETERS[parameter]
-        words.append(f"{parameter}: {own}" if required else f"{parameter}: {own} | None = None")
+        words.append(f"{parameter}: bool = False" if is_flag else f"{parameter}: {own}{'' if required else ' | None = None'}")
     return _wrapped("__init__", words, "None")
 
 
-def _archetype(name: str, row: ArchetypeSpec) -> list[str]:
-    lines = [f"class {name}(Archetype):", *_doc(getattr(archetypes, name))]
+def _archetype(module: ModuleType, name: str, row: ArchetypeSpec) -> list[str]:
+    lines = [f"class {name}(Archetype):", *_doc(getattr(module, name))]
     if row.finish:
         lines += [f"    {constant}: ClassVar[components.ViewCoordinates]" for constant in VIEW_CONSTANTS]
-    lines += _constructor(name, row)
+    lines += _constructor(module, name, row)
     optional = [f"{field.name}: {_type_of(field.converter)} | None = None" for field in row.fields]
-    lines += ["    @classmethod", *_wrapped("columns", ["cls", "*", *optional], "ComponentColumnList")]
+    if module is archetypes:
+        lines += ["    @classmethod", *_wrapped("columns", ["cls", "*", *optional], "ComponentColumnList")]
+    if name in VISUALIZABLE:
+        lines += ["    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ..."]
     lines += [
         "    @classmethod",
         *_wrapped("from_fields", ["cls", "*", "clear_unset: bool = False", *optional], "Self"),
@@ -193,6 +229,8 @@ def archetypes_stub() -> str:
             "    FieldBatch,",
             ")",
             "from shmrerun.model.convert.arguments import Box2DFormat as Box2DFormat",
+            "from shmrerun.model.values.blueprints import VisualizerComponentMapping",
+            "from shmrerun.model.visualizers import Visualizer",
             "",
             "__all__ = [",
             *(f'    "{name}",' for name in sorted(names)),
@@ -201,11 +239,153 @@ def archetypes_stub() -> str:
             "_Batch: TypeAlias = ComponentBatchLike",
             "_Blob: TypeAlias = _bytes | bytearray | memoryview | IO[_bytes] | ArrayLike",
             "_Info: TypeAlias = encodings.AnnotationInfo | int | tuple[Any, ...]",
-            *_aliases(),
+            *_aliases(ARCHETYPES),
             "",
-            *(line for name, row in ARCHETYPES.items() for line in [*_archetype(name, row), ""]),
+            *(line for name, row in ARCHETYPES.items() for line in [*_archetype(archetypes, name, row), ""]),
         ]
     )
+
+
+def blueprint_archetypes_stub() -> str:
+    """Return the stub of :mod:`shmrerun.blueprint.archetypes`."""
+    return _FIRST.format("A002, D204, E501") + "\n".join(
+        [
+            "from collections.abc import Sequence",
+            "from typing import Any, Self, TypeAlias",
+            "",
+            "from numpy.typing import ArrayLike, NDArray",
+            "",
+            "from shmrerun import components, encodings",
+            "from shmrerun.blueprint import components as blueprint_components",
+            "from shmrerun.blueprint import encodings as blueprint_encodings",
+            "from shmrerun.model.archetype import Archetype as Archetype",
+            "from shmrerun.model.batches import (",
+            "    ComponentBatchLike,",
+            "    ComponentDescriptor,",
+            "    FieldBatch,",
+            ")",
+            "",
+            "__all__ = [",
+            *(f'    "{name}",' for name in BLUEPRINT),
+            "]",
+            "",
+            "_Batch: TypeAlias = ComponentBatchLike",
+            "_Color: TypeAlias = ArrayLike | encodings.Rgba32",
+            "_LogColumn: TypeAlias = blueprint_encodings.TextLogColumn | blueprint_encodings.TextLogColumnKind | str",
+            "_Slider: TypeAlias = blueprint_encodings.TensorDimensionIndexSlider | int",
+            *_aliases(BLUEPRINT),
+            "",
+            *(line for name, row in BLUEPRINT.items() for line in [*_archetype(blueprint_archetypes, name, row), ""]),
+        ]
+    )
+
+
+_VIEW_FORMS = {  # parameters of views that take more than their archetype
+    "Background": "archetypes.Background | ArrayLike | encodings.Rgba32 | components.BackgroundKindLike",
+    "LineGrid3D": "archetypes.LineGrid3D | bool",
+    "MapBackground": "archetypes.MapBackground | components.MapProviderLike",
+    "MapZoom": "archetypes.MapZoom | float",
+    "PlotLegend": "archetypes.PlotLegend | components.Corner2D",
+    "TensorViewFit": "archetypes.TensorViewFit | components.ViewFitLike",
+    "VisibleTimeRanges": "archetypes.VisibleTimeRanges | encodings.VisibleTimeRange | Sequence[encodings.VisibleTimeRange]",
+}
+_VIEW_COMMON = [
+    "self", "*", 'origin: str = "/"', 'contents: str | Sequence[str] | archetypes.ViewContents = "$origin/**"',
+    "name: str | None = None", "visible: bool | None = None", "titlebar: bool | None = None",
+    "defaults: Iterable[AsComponents | DescribedComponentBatch] | None = None",
+    "overrides: Mapping[str, _Override | Iterable[_Override]] | None = None",
+]  # fmt: skip
+
+
+def views_stub() -> str:
+    """Return the stub of :mod:`shmrerun.blueprint.views`."""
+    lines = [
+        "from collections.abc import Iterable, Mapping, Sequence",
+        "from typing import TypeAlias",
+        "",
+        "from numpy.typing import ArrayLike",
+        "",
+        "from shmrerun import encodings",
+        "from shmrerun.blueprint import archetypes, components",
+        "from shmrerun.blueprint.view import View as View",
+        "from shmrerun.model.batches import AsComponents, DescribedComponentBatch",
+        "from shmrerun.model.visualizers import VisualizableArchetype, Visualizer",
+        "",
+        "__all__ = [",
+        *(f'    "{name}",' for name in VIEWS),
+        "]",
+        "",
+        "_Override: TypeAlias = Visualizer | VisualizableArchetype | archetypes.EntityBehavior | archetypes.VisibleTimeRanges",
+        "",
+    ]
+    for name, row in VIEWS.items():
+        own = [f"{one.parameter}: {_VIEW_FORMS.get(one.archetype, f'archetypes.{one.archetype}')} | None = None" for one in row.properties]
+        lines += [f"class {name}(View):", *_doc(getattr(views, name)), *_wrapped("__init__", [*_VIEW_COMMON, *own], "None"), ""]
+    return _FIRST.format("D204, E501") + "\n".join(lines)
+
+
+def blueprint_stub() -> str:
+    """Return the stub of :mod:`shmrerun.blueprint`."""
+    found = shmrerun.blueprint
+    lines = [
+        *(f"from shmrerun.{module} import {name} as {name}" for name, module in sorted(found._LAZY.items())),
+        *(f"from shmrerun.blueprint import {module} as {module}" for module in found._MODULES),
+        "",
+        "__all__ = [",
+        *(f'    "{name}",' for name in found.__all__),
+        "]",
+    ]
+    return _FIRST.format("I001") + "\n".join(lines) + "\n"
+
+
+def blueprint_encodings_stub() -> str:
+    """Return the stub of :mod:`shmrerun.blueprint.encodings`."""
+    names = sorted([*blueprint_types.ENCODINGS, *blueprint_types.ENCODED_ENUMS])
+    lines = [
+        "from collections.abc import Sequence",
+        "from typing import Any, Literal, TypeAlias",
+        "",
+        *(f"from shmrerun.model.values.blueprints import {name} as {name}" for name in sorted(blueprint_types.ENCODINGS)),
+        "from shmrerun.model.values.base import ComponentBatch",
+        "from shmrerun.model.values.enums import EnumBase",
+        "",
+    ]
+    for name in blueprint_types.ENCODED_ENUMS:
+        members = [f"    {member} = {value}" for member, value in ENUMS[name].items()]
+        lines += [f"class {name}(EnumBase):", *_doc(getattr(blueprint_encodings, name)), *members, ""]
+    lines += [f"class {name}Batch(ComponentBatch): ..." for name in names]
+    lines += [line for name in names for line in _likes(name, blueprint_types.ENCODINGS.get(name, (f"enum:{name}",))[0])]
+    lines += ["", "__all__ = [", *(f'    "{name}",' for name in blueprint_encodings.__all__), "]"]
+    return _FIRST.format("D204, E501, I001, PYI052") + "\n".join(lines) + "\n"
+
+
+def blueprint_components_stub() -> str:
+    """Return the stub of :mod:`shmrerun.blueprint.components`."""
+    lines = [
+        "from collections.abc import Sequence",
+        "from typing import Any, Literal, TypeAlias",
+        "",
+        "from shmrerun import encodings",
+        "from shmrerun.blueprint import encodings as blueprint_encodings",
+        "from shmrerun.model.values import blueprints",
+        "from shmrerun.model.values.base import AnyValue, Component, ComponentBatch",
+        "from shmrerun.model.values.enums import EnumBase",
+        "",
+    ]
+    for name, (encoding, converter) in sorted(blueprint_types.COMPONENTS.items()):
+        found = getattr(blueprint_components, name)
+        if converter.startswith("enum:"):
+            members = [f"    {member} = {value}" for member, value in ENUMS[name].items()]
+            lines += [f"class {name}(EnumBase):", *_doc(found), *members, ""]
+            continue
+        mixin = factory._MIXINS.get(name, "").replace(":", ".")
+        module = "blueprint_encodings" if encoding in blueprint_types.ENCODINGS else "encodings"
+        bases = [*([mixin] if mixin else []), f"{module}.{encoding}" if encoding else "AnyValue", "Component"]
+        lines += [f"class {name}({', '.join(bases)}):", *_doc(found), ""]
+    lines += [f"class {name}Batch(ComponentBatch): ..." for name in sorted(blueprint_types.COMPONENTS)]
+    lines += [line for name in sorted(factory.BLUEPRINT_LIKES) for line in _likes(name, blueprint_types.COMPONENTS[name][1])]
+    lines += ["", "__all__ = [", *(f'    "{name}",' for name in blueprint_components.__all__), "]"]
+    return _FIRST.format("D204, E501, I001, PYI052") + "\n".join(lines) + "\n"
 
 
 def _value_class(name: str, bases: Iterable[str], converter: str, field: str) -> list[str]:
@@ -241,7 +421,7 @@ def _likes(name: str, converter: str) -> list[str]:
 
 def encodings_stub() -> str:
     """Return the stub of :mod:`shmrerun.encodings`."""
-    written = factory._WRITTEN
+    written = {name: module for name, module in factory._WRITTEN.items() if name in ENCODINGS}
     modules: dict[str, list[str]] = {}
     for name, module in written.items():
         modules.setdefault(module, []).append(name)
@@ -323,6 +503,11 @@ def stubs() -> dict[str, str]:
     package = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "shmrerun")
     return {
         os.path.join(package, "archetypes", "__init__.pyi"): archetypes_stub(),
+        os.path.join(package, "blueprint", "__init__.pyi"): blueprint_stub(),
+        os.path.join(package, "blueprint", "archetypes.pyi"): blueprint_archetypes_stub(),
+        os.path.join(package, "blueprint", "components.pyi"): blueprint_components_stub(),
+        os.path.join(package, "blueprint", "encodings.pyi"): blueprint_encodings_stub(),
+        os.path.join(package, "blueprint", "views.pyi"): views_stub(),
         os.path.join(package, "components", "__init__.pyi"): components_stub(),
         os.path.join(package, "encodings.pyi"): encodings_stub(),
     }

@@ -30,6 +30,7 @@ BELOW = {  # room: rooms that it may import; each may import itself
     "scopes": ("recording_stream",),
     "faces": ("errors", "model"),
     "api": ("errors", "_core", "model", "shm", "sinks", "producer", "importers", "recording_stream", "scopes", "faces"),
+    "blueprint": ("errors", "model", "rrd", "producer", "faces"),  # what a blueprint is made of, and where it goes by itself
     "aggregator": ("errors", "_core", "framing", "model", "rrd", "shm", "sinks"),
     "live": ("errors", "_core", "framing", "rrd", "shm", "sinks"),
     "integrations": ("errors", "model", "producer", "api", "package", "faces", "recording_stream"),
@@ -38,9 +39,10 @@ BELOW = {  # room: rooms that it may import; each may import itself
     "utilities": ("errors", "model", "faces"),
     "__main__": ("cli",),
 }
-FACES = ("archetypes", "components", "encodings", "datatypes", "blueprint", "constants", "error_utils")
+FACES = ("archetypes", "components", "encodings", "datatypes", "constants", "error_utils")
 MODEL = ("tables", "convert", "values")  # layers of the model, from below; the files beside them are sorted by their imports
 NAMED = {  # table: the file that imports what it names, and the package that the names are of
+    "model/tables/blueprint.py": ("model/archetype.py", "model"),
     "model/tables/data.py": ("model/archetype.py", "model"),
     "model/tables/spatial.py": ("model/archetype.py", "model"),
     "model/values/factory.py": ("model/values/factory.py", "model/values"),

@@ -237,7 +237,7 @@ def test_what_is_no_blueprint_is_refused(tmp_path):
     ]:
         with pytest.raises(ValueError, match=why):
             sending.blueprint_messages(data, "app", make_active=True, make_default=True)
-    with pytest.raises(TypeError, match=r"bytes of an \.rbl file or as the path of one, got object"):
+    with pytest.raises(TypeError, match=r"or the bytes or the path of an \.rbl file, got object"):
         sending.blueprint_messages(object(), "app", make_active=True, make_default=True)
     with pytest.raises(FileNotFoundError):
         sending.blueprint_messages(tmp_path / "none.rbl", "app", make_active=True, make_default=True)

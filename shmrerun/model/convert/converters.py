@@ -339,6 +339,19 @@ def image_formats(value: Any) -> Parts:
     return tuple(columns)
 
 
+EMPTY_IDS: Parts = (0, None, *EMPTY)
+
+
+def ids(value: Any) -> Parts:
+    """Convert ids of 16 bytes: bytes, anything with 16 numbers, or sequences of these."""
+    if isinstance(value, bytes):
+        value = (value,)
+    if isinstance(value, list | tuple) and any(isinstance(item, bytes) for item in value):
+        value = list(b"".join([item if isinstance(item, bytes) else bytes(memoryview(as_numpy(item, "uint8"))) for item in value]))
+    return _vectors_of_ids.convert(value)
+
+
+_vectors_of_ids = vectors(16, "uint8")
 _EMPTY_LIST: Parts = (0, None, ZERO_OFFSET, *EMPTY)
 _EMPTY_TENSOR = (0, None, *_EMPTY_LIST, 0, None, ZERO_OFFSET, *EMPTY_TEXT, 0, b"", b"", 0) + _EMPTY_LIST * len(TENSOR_VARIANTS)
 
@@ -355,7 +368,7 @@ CONVERTERS: dict[str, Converter] = {
     "dvec2": vectors(2, "float64"),
     "ivec3": vectors(3, "int32"),
     "quaternion": vectors(4),
-    "uuid": vectors(16, "uint8"),
+    "uuid": Converter(ids, EMPTY_IDS, 16, _quick(ids, bytes, list, tuple)),
     **{dtype: _numbers(dtype) for dtype in _CODES},
     **{f"vec{size}": vectors(size) for size in (2, 3, 4)},
     **{f"uvec{size}": vectors(size, "uint32") for size in (2, 3, 4)},

@@ -10,7 +10,8 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from shmrerun.model.convert.converters import EMPTY, Converter
-from shmrerun.model.tables.components import ENUMS, arrow_of
+from shmrerun.model.tables.components import arrow_of
+from shmrerun.model.tables.types import ENUMS
 
 if TYPE_CHECKING:
     from typing import Any

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shmrerun.model.batches import FieldBatch
-from shmrerun.model.convert import structs
+from shmrerun.model.convert import blueprints, structs
 from shmrerun.model.convert.annotations import make as annotation_contexts
 from shmrerun.model.convert.buffers import is_arrow
 from shmrerun.model.convert.converters import CONVERTERS
 from shmrerun.model.convert.enums import enums
 from shmrerun.model.parts import Column
-from shmrerun.model.tables.archetypes import ARCHETYPES
+from shmrerun.model.tables.archetypes import ALL
 
 if TYPE_CHECKING:
     from typing import Any
@@ -28,7 +28,8 @@ def converter(name: str) -> Converter:
         if name.startswith("enum:"):
             made = enums(name.removeprefix("enum:"))
         else:
-            made = annotation_contexts() if name == "annotations" else structs.make(name)
+            own = blueprints.make(name)
+            made = own if own is not None else annotation_contexts() if name == "annotations" else structs.make(name)
         found = CONVERTERS.setdefault(name, made)  # two threads: both get the first one
     return found
 
@@ -55,5 +56,6 @@ def take(found: Converter, arrow: str, value: Any) -> Parts:
 
 def columns_of(archetype: str) -> tuple[Column, ...]:
     """Return the columns of an archetype's fields, in their order. KeyError: there is no such archetype."""
-    full = f"rerun.archetypes.{archetype}"
-    return tuple(Column(f"{archetype}:{field.name}", full, field.component_type, field.arrow) for field in ARCHETYPES[archetype].fields)
+    spec = ALL[archetype]
+    full = f"{spec.package}.archetypes.{archetype}"
+    return tuple(Column(f"{archetype}:{field.name}", full, field.component_type, field.arrow) for field in spec.fields)

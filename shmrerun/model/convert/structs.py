@@ -358,8 +358,10 @@ def _generic(name: str) -> Converter:
 def _plain(value: Any) -> Any:
     """Return a value as dicts, lists and numbers, by the names of its fields."""
     names: tuple[str, ...] = getattr(value, "_fields", ())
-    if getattr(value, "_converter", "") in ("boundary", "tensor_buffer"):
+    if hasattr(value, "inner"):  # of a union
         return value
+    if not names:  # an object of rerun-sdk, perhaps
+        names = tuple(field.name for field in getattr(type(value), "__attrs_attrs__", ()))
     if len(names) == 1 and not isinstance(value, str):
         return _plain(getattr(value, names[0]))
     if names and not isinstance(value, str):

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from shmrerun.model.tables import data, spatial
+from shmrerun.model.tables import blueprint, data, spatial
 from shmrerun.model.tables.spec import ArchetypeSpec, Field, Parameter, Step
 
-__all__ = ["ARCHETYPES", "ArchetypeSpec", "Field", "Parameter", "Step"]
+__all__ = ["ALL", "ARCHETYPES", "BLUEPRINT", "VISUALIZABLE", "ArchetypeSpec", "Field", "Parameter", "Step"]
 
 ARCHETYPES: dict[str, ArchetypeSpec] = dict(sorted({**data.ARCHETYPES, **spatial.ARCHETYPES}.items()))
+BLUEPRINT: dict[str, ArchetypeSpec] = blueprint.ARCHETYPES  # those that only blueprints have
+ALL: dict[str, ArchetypeSpec] = {**ARCHETYPES, **BLUEPRINT}  # no name is of both
+
+_VISUALIZABLE = """
+    Arrows2D Arrows3D Asset3D AssetAudio BarChart Boxes2D Boxes3D Capsules3D Cylinders3D DepthImage Ellipses2D Ellipsoids3D
+    EncodedDepthImage EncodedImage GaussianSplats3D GeoLineStrings GeoPoints GraphEdges GraphNodes Image LineStrips2D LineStrips3D
+    Measurements Mesh3D Pinhole Points2D Points3D SegmentationImage SeriesLines SeriesPoints StateChange StateConfiguration Tensor
+    TextDocument TextLog TransformAxes3D VideoFrameReference VideoStream Volume3D VoxelGridMap
+"""
+VISUALIZABLE = frozenset(_VISUALIZABLE.split())  # those that a view can draw

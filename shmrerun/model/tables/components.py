@@ -83,6 +83,7 @@ _BOUNDARY: Tree = (
     "dense_union", _NULLS, ("CursorRelative", "int64", False), ("Absolute", "int64", False), ("Infinite", "null", True),
 )  # fmt: skip
 _TIME_RANGE = _struct(("start", _BOUNDARY, True), ("end", _BOUNDARY, True))
+_SELECTOR = _struct(("entity_path", "string"), ("component", "string"))
 _TENSOR = _struct(("shape", _list("uint64")), ("names", _list("string"), True), ("buffer", _BUFFER, True))
 
 #: Converter: Arrow type of its values. Converters ``enum:Name`` are not listed.
@@ -140,6 +141,19 @@ TYPES: dict[str, Tree] = {
     "channel_count": _COUNTS,
     "tensor_buffer": _BUFFER,
     "boundary": _BOUNDARY,
+    "column_order": _list("string"),
+    "column_selector": _SELECTOR,
+    "column_type": _struct(("component", "string", True), ("component_type_name", "string", True)),
+    "component_mapping": _struct(
+        ("target", "string"), ("source_kind", "uint8"), ("source_component", "string", True), ("selector", "string", True),
+    ),
+    "log_column": _struct(("visible", "bool"), ("kind", "uint8")),
+    "null_filter": _struct(("active", "bool"), ("column", _SELECTOR)),
+    "range_filter": _struct(("start", "int64"), ("end", "int64")),
+    "selected_columns": _struct(("time_columns", _list("string")), ("component_columns", _list(_SELECTOR))),
+    "slider": _struct(("dimension", "uint32")),
+    "sort_by": _struct(("column", "string"), ("direction", "uint8", True)),
+    "timeline_column": _struct(("visible", "bool"), ("timeline", "string")),
 }  # fmt: skip
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from shmrerun.model.tables.components import COMPONENTS, arrow_of
+from shmrerun.model.tables.components import arrow_of
+from shmrerun.model.tables.types import COMPONENTS, full_name
 
 
 class Field(NamedTuple):
@@ -73,6 +74,8 @@ class ArchetypeSpec:
         ``module:function`` of further methods.
     finish : str
         ``module:function`` that is called with the class when it is made.
+    package : str
+        What its full name begins with: ``rerun``, or ``rerun.blueprint`` for what only a blueprint has.
     """
 
     __slots__ = (
@@ -82,6 +85,7 @@ class ArchetypeSpec:
         "finish",
         "init",
         "keyword",
+        "package",
         "parameters_text",
         "prepare",
         "renamed",
@@ -102,6 +106,7 @@ class ArchetypeSpec:
         init: str = "",
         extras: tuple[str, ...] = (),
         finish: str = "",
+        package: str = "rerun",
     ) -> None:
         self.doc = doc
         self.text = text
@@ -113,6 +118,7 @@ class ArchetypeSpec:
         self.init = init
         self.extras = extras
         self.finish = finish
+        self.package = package
         self._fields: tuple[Field, ...] | None = None
 
     @property
@@ -123,7 +129,7 @@ class ArchetypeSpec:
             for line in self.text.strip().splitlines():
                 name, component, *own = line.split()
                 converter = own[0] if own else COMPONENTS[component][1]
-                made.append(Field(name, f"rerun.components.{component}", arrow_of(converter), converter))
+                made.append(Field(name, full_name(component), arrow_of(converter), converter))
             self._fields = tuple(made)
         return self._fields
 

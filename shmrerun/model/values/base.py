@@ -145,6 +145,8 @@ class VectorValue(Value):
 
     def __init__(self, value: Any) -> None:
         code = TYPECODES[self._converter]
+        if isinstance(value, bytes):  # of an id
+            value = list(value)
         if type(value) is list or type(value) is tuple:
             try:
                 self._value: Any = array(code, value)

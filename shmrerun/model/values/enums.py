@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from shmrerun.model import docs
 from shmrerun.model.convert.enums import code_of
 from shmrerun.model.convert.finder import converter
-from shmrerun.model.tables.components import ENCODED_ENUMS, ENUMS, arrow_of
+from shmrerun.model.tables.components import arrow_of
+from shmrerun.model.tables.types import ENCODED_ENUMS, ENUMS, full_name, module_of
 
 if TYPE_CHECKING:
     from typing import Any, Self
@@ -43,7 +44,7 @@ class EnumBase(Enum):
     @classmethod
     def component_type(cls) -> str:
         """Return the full name of the component."""
-        return f"rerun.components.{cls.__name__}"
+        return full_name(cls.__name__)
 
 
 _made: dict[str, type[EnumBase]] = {}
@@ -53,7 +54,7 @@ def enum_class(name: str) -> type[EnumBase]:
     """Return the enum of this name, made at the first call. KeyError: there is none."""
     found = _made.get(name)
     if found is None:
-        module = f"shmrerun.{'encodings' if name in ENCODED_ENUMS else 'components'}"
+        module = module_of(name, encoding=name in ENCODED_ENUMS)
         made: Any = EnumBase(name, ENUMS[name], module=module)  # type: ignore[call-arg]
         made.__doc__ = docs.enum(name)
         found = _made.setdefault(name, made)  # two threads: both get the first one

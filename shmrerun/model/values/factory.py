@@ -13,7 +13,10 @@ from shmrerun.model import docs
 from shmrerun.model.batches import ComponentBatchMixin
 from shmrerun.model.convert.finder import converter as find_converter
 from shmrerun.model.parts import Column
-from shmrerun.model.tables.components import COMPONENTS, ENCODED_ENUMS, ENCODINGS, ENUMS, arrow_of
+from shmrerun.model.tables import blueprint_types
+from shmrerun.model.tables.components import COMPONENTS as OF_RECORDINGS
+from shmrerun.model.tables.components import arrow_of
+from shmrerun.model.tables.types import COMPONENTS, ENCODED_ENUMS, ENCODINGS, ENUMS, full_name, module_of
 from shmrerun.model.values import generic
 from shmrerun.model.values.base import Component, ComponentBatch, Lazy
 from shmrerun.model.values.enums import enum_class
@@ -34,6 +37,7 @@ _WRITTEN = {  # encodings that are written out, with their modules
         ),
         "annotations",
     ),
+    **dict.fromkeys(blueprint_types.ENCODINGS, "blueprints"),
 }  # fmt: skip
 _MIXINS = {  # components with something of their own: module and class
     "AnnotationContext": "annotations:AnnotationContext",
@@ -46,6 +50,8 @@ _MIXINS = {  # components with something of their own: module and class
     "Scale3D": "shapes:Scale3D",
     "VideoTimestamp": "times:VideoTimestamp",
     "ViewCoordinates": "shapes:LoggableView",
+    "ColumnOrder": "blueprints:ColumnOrder",
+    "VisualBounds2D": "blueprints:VisualBounds2D",
 }
 _FINISH = {  # called with the class when it is made: constants
     "MediaType": "media:finish_media_type",
@@ -54,11 +60,13 @@ _FINISH = {  # called with the class when it is made: constants
     "ViewCoordinates": "shapes:finish_view",
 }
 _ONLY_FIELDS = {  # fields of components without an encoding
-    "AnnotationContext": "class_map", "ChannelMessageCounts": "counts", "GeoLineString": "lat_lon",
+    "AnnotationContext": "class_map", "ColumnOrder": "entity_paths", "ChannelMessageCounts": "counts", "GeoLineString": "lat_lon",
     "KeyValuePairs": "pairs", "LineStrip2D": "points", "LineStrip3D": "points",
 }  # fmt: skip
 
-OWN_LIKES = frozenset((*_ONLY_FIELDS, *(name for name in COMPONENTS if name in ENUMS)))  # others are aliases of encodings
+_LIKES = frozenset((*_ONLY_FIELDS, *(name for name in COMPONENTS if name in ENUMS)))  # others are aliases of encodings
+OWN_LIKES = _LIKES & OF_RECORDINGS.keys()
+BLUEPRINT_LIKES = _LIKES & blueprint_types.COMPONENTS.keys()
 
 _encodings: dict[str, Any] = {}
 _components: dict[str, Any] = {}
@@ -88,7 +96,7 @@ def encoding_class(name: str) -> Any:
             converter, _ = ENCODINGS[name]
             if name in _WRITTEN:
                 found = _find(f"{_WRITTEN[name]}:{name}")
-                found.__module__ = "shmrerun.encodings"
+                found.__module__ = module_of(name, encoding=True)
             else:
                 found = generic.encoding(name)
             if name in _FINISH and name not in _MIXINS:  # else the component alone has them
@@ -110,7 +118,7 @@ def component_class(name: str) -> Any:
             mixins = (_find(_MIXINS[name]),) if name in _MIXINS else ()
             body = {
                 "__slots__": (),
-                "__module__": "shmrerun.components",
+                "__module__": module_of(name),
                 "__doc__": docs.component(name, (*mixins, base)),
                 "_BATCH_TYPE": Lazy(lambda _: batch_class(name)),
             }
@@ -131,10 +139,10 @@ def batch_class(name: str, *, encoding: bool = False) -> Any:
             converter = f"enum:{name}" if name in ENCODED_ENUMS else ENCODINGS[name][0]
         else:
             converter = COMPONENTS[name][1]
-        full = None if encoding else f"rerun.components.{name}"
+        full = None if encoding else full_name(name)
         body = {
             "__slots__": (),
-            "__module__": "shmrerun.encodings" if encoding else "shmrerun.components",
+            "__module__": module_of(name, encoding=encoding),
             "__doc__": docs.batch(name, converter),
             "_own_column": Column(full or name, None, full, arrow_of(converter)),
             "_own_converter": converter,

@@ -68,7 +68,9 @@ class TimeRangeBoundary(Value):
     def cursor_relative(
         offset: Any = None, *, seq: int | None = None, seconds: float | None = None, nanos: int | None = None
     ) -> TimeRangeBoundary:
-        """Return a boundary at this distance from the time cursor; a duration, negative for the past."""
+        """Return a boundary at this distance from the time cursor: a duration, negative for the past; without one the cursor itself."""
+        if (offset, seq, seconds, nanos) == (None, None, None, None):
+            seq = 0
         return TimeRangeBoundary(_time(offset, seq, seconds, nanos), "cursor_relative")
 
     @staticmethod
@@ -104,8 +106,13 @@ class TimeRange(Value):
     _converter = "time_range"
 
     def __init__(self, start: TimeRangeBoundary, end: TimeRangeBoundary) -> None:
-        self.start = start
-        self.end = end
+        self.start = _boundary(start)
+        self.end = _boundary(end)
+
+
+def _boundary(value: Any) -> Any:
+    """Return a boundary: what has a kind is one, also that of rerun-sdk; a time is a distance from the cursor."""
+    return value if hasattr(value, "kind") else TimeRangeBoundary(value)
 
 
 class VisibleTimeRange(Value):
@@ -118,7 +125,12 @@ class VisibleTimeRange(Value):
     range : TimeRange, optional
         The range as a whole.
     start, end : TimeRangeBoundary, optional
-        Its ends instead; infinite where they are not given.
+        Its ends instead, both of them.
+
+    Raises
+    ------
+    ValueError
+        Neither or both are given, or one end alone.
     """
 
     __slots__ = ("range", "timeline")
@@ -135,9 +147,10 @@ class VisibleTimeRange(Value):
     ) -> None:
         if range is not None and (start is not None or end is not None):
             raise ValueError("`start` and `end` can't be combined with `range`.")
+        if range is None and (start is None or end is None):
+            raise ValueError("A timeline's range is given as `range`, or as both `start` and `end`.")
         self.timeline = str(timeline)
-        infinite = TimeRangeBoundary.infinite()
-        self.range = range if range is not None else TimeRange(start or infinite, end or infinite)
+        self.range = TimeRange(start, end) if range is None else range  # type: ignore[arg-type]
 
 
 class AbsoluteTimeRange(Value):
