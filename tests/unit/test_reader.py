@@ -314,7 +314,8 @@ def test_selections(tmp_path):
     [
         (None, "/ /a /a/b /a/b/c /ab"), ("/**", "/ /a /a/b /a/b/c /ab"), ("/a", "/a"), ("a/**", "/a /a/b /a/b/c"), ([], ""),
         (["/a/**", "- /a/b"], "/a /a/b/c"), (["/a/**", "-/a/b/**", "+ /a/b/c"], "/a /a/b/c"), ("+ /**\n- /a/**", "/ /ab"),
-        (["- /**"], ""), ("/", "/"), ("/__properties/**", "/__properties /__properties/x"), (["/__properties/x", "/ab"], "/__properties/x /ab"),
+        (["- /**"], ""), ("/", "/"),
+        ("/__properties/**", "/__properties /__properties/x"), (["/__properties/x", "/ab"], "/__properties/x /ab"),
     ],
 )  # fmt: skip
 def test_expressions(expressions, meant):
@@ -361,7 +362,7 @@ def test_every_cut(tmp_path):
         offset + size
         for offset, size in zip(table.column("chunk_byte_offset").to_pylist(), table.column("chunk_byte_size").to_pylist(), strict=True)
     ]
-    for size in [*range(0, len(data), 37), *ends, len(data) - 1]:
+    for size in [*range(0, len(data), 101), *ends, len(data) - 1]:
         cut.write_bytes(data[:size])
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -374,11 +375,8 @@ def test_every_cut(tmp_path):
         assert len(recording) == len(list(recording.chunks())) == whole
         assert not recording.is_complete
         assert bool(caught) == bool(recording.problems)
-        assert (
-            bool(recording.problems) == (size not in ends and size > ends[0] and size != len(data) - 32)
-            or size <= ends[0]
-            or size > ends[-1]
-        )
+        if size in ends or ends[0] < size < ends[-1]:
+            assert bool(recording.problems) == (size not in ends)
 
 
 @hypothesis.given(st.data())
@@ -388,9 +386,8 @@ def test_every_damage(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("damage") / "a.rrd"
     write(path, several(), footer=data.draw(st.booleans()))
     content = bytearray(path.read_bytes())
-    for _ in range(data.draw(st.integers(1, 4))):
-        at = data.draw(st.integers(0, len(content) - 1))
-        content[at] = data.draw(st.integers(0, 255))
+    for part, value in data.draw(st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=4)):
+        content[int(part * len(content))] = value
     path.write_bytes(content)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -422,7 +419,7 @@ def test_a_damaged_chunk_costs_itself(tmp_path):
     path.write_bytes(content)
     recording = rr.read(path)
     assert pa.table(recording["/c"]).num_rows == 3
-    with pytest.raises(ValueError, match="decode|damaged"):
+    with pytest.raises(ValueError, match=r"decode|damaged"):
         pa.table(recording["/b"])
 
 
@@ -483,9 +480,9 @@ def test_several_stores(tmp_path):
             ("blueprint", "app", "b"), ("recording", "other", "3"), ("recording", "app", "recording"), ("recording", "app", "2"),
         }  # fmt: skip
         found = {store: list(rr.read(path, store=store).entities) for store in recording.stores}
-        assert [found[tuple(store)] for store in (("blueprint", "app", "b"), ("recording", "app", "recording"), ("recording", "app", "2"))] == [
-            ["/view"], ["/a", "/c"], ["/b"],
-        ]  # fmt: skip
+        assert found["blueprint", "app", "b"] == ["/view"]
+        assert found["recording", "app", "recording"] == ["/a", "/c"]
+        assert found["recording", "app", "2"] == ["/b"]
         nothing = rr.read(path, store=recording.stores[[s.application_id for s in recording.stores].index("other")])
         assert (len(nothing), pa.table(nothing).num_rows, dict(nothing.timelines)) == (0, 0, {})
         with pytest.raises(ValueError, match="no store"):
