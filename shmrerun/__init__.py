@@ -99,6 +99,8 @@ _LAZY = {  # name: the module that has it, imported when the name is first used
         "producer.notebook": "notebook_show",
         "producer.viewer": "spawn",
         "producer.web": "serve_web serve_web_viewer start_web_viewer_server",
+        "rrd.reader": "Recording read",
+        "rrd.view": "RecordingView",
         "integrations.alias": "install_as_rerun",
         "integrations.logging_handler": "LoggingHandler",
         "integrations.notebook": "legacy_notebook_show",

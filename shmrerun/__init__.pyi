@@ -511,6 +511,15 @@ from shmrerun.recording_stream import (
 from shmrerun.recording_stream import (
     set_thread_local_data_recording as set_thread_local_data_recording,
 )
+from shmrerun.rrd.reader import (
+    Recording as Recording,
+)
+from shmrerun.rrd.reader import (
+    read as read,
+)
+from shmrerun.rrd.view import (
+    RecordingView as RecordingView,
+)
 from shmrerun.scopes import (
     recording_stream_generator_ctx as recording_stream_generator_ctx,
 )
@@ -682,8 +691,10 @@ __all__ = [
     "Points3D",
     "Quaternion",
     "Radius",
+    "Recording",
     "RecordingInfo",
     "RecordingStream",
+    "RecordingView",
     "RotationAxisAngle",
     "Scalars",
     "Scale3D",
@@ -744,6 +755,7 @@ __all__ = [
     "memory_recording",
     "new_entity_path",
     "notebook_show",
+    "read",
     "recording_stream_generator_ctx",
     "rerun_shutdown",
     "reset_time",

@@ -350,21 +350,26 @@ def decode(arrow_msg: Any) -> pa.RecordBatch:
         Damaged or of another encoding. Memory is bounded by 255 times the payload, the most LZ4 can yield.
 
     """
-    payload = arrow_msg.payload
-    if arrow_msg.encoding != 1 or arrow_msg.compression not in (0, 1, 2):
-        raise ValueError(f"ArrowMsg of encoding {arrow_msg.encoding}, compression {arrow_msg.compression}")
+    if arrow_msg.encoding != 1:
+        raise ValueError(f"ArrowMsg of encoding {arrow_msg.encoding}")
+    return decode_stream(arrow_msg.payload, arrow_msg.compression, arrow_msg.uncompressed_size)
+
+
+def decode_stream(payload: bytes | memoryview, compression: int, size: int) -> pa.RecordBatch:
+    """Return the first record batch of an Arrow IPC stream that is compressed (2: LZ4) or not; see :func:`decode`."""
+    if compression not in (0, 1, 2):
+        raise ValueError(f"Arrow data of compression {compression}")
     try:
-        if arrow_msg.compression == 2:
-            size = arrow_msg.uncompressed_size
+        if compression == 2:
             if size > min(_MAX_UNCOMPRESSED, 255 * len(payload)):
-                raise ValueError(f"ArrowMsg claims {size} bytes in an LZ4 block of {len(payload)}")
+                raise ValueError(f"Arrow data claim {size} bytes in an LZ4 block of {len(payload)}")
             payload = _LZ4.decompress(payload, decompressed_size=size)
         with pa.ipc.open_stream(pa.py_buffer(payload)) as reader:
             batch = reader.read_next_batch()
         batch.validate()  # buffers as large as their lengths want, so that a damaged message is never read beyond
         _ = batch.schema.names  # UnicodeDecodeError, which is a ValueError
     except (pa.ArrowException, OSError, EOFError, StopIteration, OverflowError) as error:
-        raise ValueError(f"ArrowMsg does not decode: {error}") from None
+        raise ValueError(f"Arrow data do not decode: {error}") from None
     return batch
 
 

@@ -24,7 +24,7 @@ STREAM_FOOTER_BYTES = 32
 STREAM_FOOTER = struct.Struct("<QQI4s4sI")  # offset, bytes and checksum of the footer payload, two magics, entries
 FOOTER_MAGIC = b"FOOT"
 _VERSION = bytes((0, 41, 0, 0))  # of the format, not of this package
-_CHECKSUM_SEED = 7850921
+CHECKSUM_SEED = 7850921
 _UNCOMPRESSED, _LZ4 = 1, 2  # Compression
 
 
@@ -106,7 +106,7 @@ def end_message(footer_payload: bytes, footer_offset: int) -> bytes:
         End message's header.
 
     """
-    checksum = xxhash.xxh32_intdigest(footer_payload, seed=_CHECKSUM_SEED)
+    checksum = xxhash.xxh32_intdigest(footer_payload, seed=CHECKSUM_SEED)
     footer = STREAM_FOOTER.pack(footer_offset, len(footer_payload), checksum, MAGIC, FOOTER_MAGIC, 1)
     return frame(END, footer_payload) + footer
 

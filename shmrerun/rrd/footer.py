@@ -99,7 +99,7 @@ class Manifest:
             for low_high in chunk.time_ranges:
                 self._times.extend(low_high)
         else:
-            self._times.extend((0, 0) * len(fields.time_fields))  # _table() makes them null
+            self._times.extend((0, 0) * len(fields.time_fields))  # table() makes them null
 
     def payload(self, store_id: bytes) -> bytes:
         """Return the serialized ``RrdFooter`` of a stream with this store alone; ``b""`` without chunks."""
@@ -107,9 +107,9 @@ class Manifest:
 
     def message(self, store_id: bytes) -> Any:
         """Return the ``RrdManifest`` of this store."""
-        fields = self._sorbet_fields()
+        fields = self.fields()
         schema = pa.schema(fields).serialize().to_pybytes()
-        table = _stream(self._table())
+        table = _stream(self.table())
         data = proto.DataframePart(encoder_version=1, payload=table, uncompressed_size=len(table))
         if len(table) <= _MAX_LZ4:
             data.payload = pa.Codec("lz4_raw").compress(table, asbytes=True)
@@ -122,7 +122,7 @@ class Manifest:
             data=data,
         )
 
-    def _sorbet_fields(self) -> list[pa.Field]:
+    def fields(self) -> list[pa.Field]:
         """Return one field for each distinct column of the recording, sorted by name."""
         row_id = {
             "rerun:kind": "control",
@@ -192,7 +192,7 @@ class Manifest:
                 timelines.setdefault(field.name, field.type)
         return timelines
 
-    def _table(self) -> pa.RecordBatch:
+    def table(self) -> pa.RecordBatch:
         """Return the table with one row for each chunk."""
         total = len(self)
         groups = self._groups()
