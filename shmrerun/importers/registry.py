@@ -36,6 +36,8 @@ IMPORTERS = {
     **dict.fromkeys(MESHES, Importer("archetypes", "mesh", is_inline=True)),
     "ply": Importer("ply", "ply", is_inline=True),
     "mp4": Importer("video", "mp4", is_inline=True),
+    "parquet": Importer("parquet", "parquet", is_inline=False),
+    "urdf": Importer("urdf", "urdf", is_inline=False),
     "rrd": RRD,
     "rbl": RRD,
 }

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from shmrerun import _core
 from shmrerun.errors import ShmrerunError
 from shmrerun.model import entity_paths
+from shmrerun.model.batches import ComponentDescriptor
 from shmrerun.producer.columns import send_columns
 from shmrerun.producer.log import log_row
 from shmrerun.producer.messages import send_messages
@@ -90,6 +92,13 @@ class Task:
         log_row(self.stream, entity_path, entity[0], entity[1:], static, True)
         self.begun()
 
+    def log_now(self, entity_path: str, entity: Any) -> None:
+        """Log one row at the times of the calling thread, static without."""
+        for name, kind, value in self.request.times or ():
+            if name != "log_time":
+                _core.put_time(self.stream.key, name, kind, value)
+        self.log(entity_path, entity, static=self.request.times is None)
+
     def send_columns(self, entity_path: str, indexes: Iterable[Any], columns: Iterable[Any]) -> None:
         """Log many rows. Errors of their values are raised."""
         columns = list(columns)
@@ -130,3 +139,28 @@ def extension(path: str) -> str:
     """Extension in lower case, without the dot; empty for none."""
     stem, _, found = os.path.basename(os.path.normpath(path)).rpartition(".")
     return found.lower() if stem else ""
+
+
+class Column:
+    """A component of many rows, as ``send_columns`` takes it: a name, and a list array of a list a row."""
+
+    def __init__(self, component: str, array: Any, archetype: str | None = None, component_type: str | None = None) -> None:
+        self._descriptor = ComponentDescriptor(component, archetype=archetype, component_type=component_type)
+        self._array = array
+
+    def component_descriptor(self) -> Any:
+        """Name, archetype and type of the component."""
+        return self._descriptor
+
+    def as_arrow_array(self) -> Any:
+        """The lists."""
+        return self._array
+
+
+def lists_of_one(values: Any, *, is_nullable: bool = True) -> Any:
+    """An array with each value in a list of its own."""
+    import numpy as np
+    import pyarrow as pa
+
+    offsets = pa.array(np.arange(len(values) + 1, dtype=np.int32))
+    return pa.ListArray.from_arrays(offsets, values, type=pa.list_(pa.field("item", values.type, is_nullable)))
