@@ -16,7 +16,7 @@ from shmrerun.model import docs, visualizers
 from shmrerun.model.batches import ComponentColumn, ComponentColumnList, FieldBatch, OwnRow, describe
 from shmrerun.model.convert import buffers, finder
 from shmrerun.model.parts import Column, ColumnSet
-from shmrerun.model.tables.archetypes import ALL, BLUEPRINT, VISUALIZABLE
+from shmrerun.model.tables.archetypes import ALL, BLUEPRINT, VISUALIZERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -217,7 +217,7 @@ def _make_class(name: str) -> type[Archetype]:
     }
     if name not in BLUEPRINT:
         body["columns"] = classmethod(functions["columns"])
-    if name in VISUALIZABLE:
+    if name in VISUALIZERS:
         body["visualizer"] = visualizers.visualizer
     for at, (field, column) in enumerate(zip(spec.fields, columns, strict=True)):
         body[field.name] = _field_property(at, column)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from shmrerun.model.tables.archetypes import VISUALIZERS
+
 if TYPE_CHECKING:
     from typing import Any
     from uuid import UUID
@@ -60,4 +62,4 @@ def visualizer(self: Any, *, mappings: list[Any] | None = None) -> Visualizer:
     mappings : list of VisualizerComponentMapping, optional
         Where other components come from, if not from those of the same name.
     """
-    return Visualizer(self.archetype_short_name(), overrides=self.as_component_batches(), mappings=mappings)
+    return Visualizer(VISUALIZERS[self.archetype_short_name()], overrides=self.as_component_batches(), mappings=mappings)

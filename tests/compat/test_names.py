@@ -67,6 +67,7 @@ OURS_IN_MODULES = {  # the same for submodules
 DIFFERENT = {  # member: reason; as "Class.member", "Class()" for the constructor, or ".member" for that of any class
     ".described": "the descriptor may be left out: a batch knows its own",
     "BinaryStream()": "only binary_stream() makes one",
+    "CardLayout.from_fields": "the order of keyword-only parameters",
     "ClassDescription()": "defaults are empty tuples, not lists that all calls share",
     "ComponentBatchMixin()": "a protocol there, which nobody instantiates",
     "ComponentMixin()": "a protocol there, which nobody instantiates",

@@ -18,7 +18,7 @@ from shmrerun.blueprint import components as blueprint_components
 from shmrerun.blueprint import encodings as blueprint_encodings
 from shmrerun.blueprint import views
 from shmrerun.model.tables import blueprint_types
-from shmrerun.model.tables.archetypes import ARCHETYPES, BLUEPRINT, VISUALIZABLE
+from shmrerun.model.tables.archetypes import ARCHETYPES, BLUEPRINT, VISUALIZERS
 from shmrerun.model.tables.components import COMPONENTS, ENCODED_ENUMS, ENCODINGS
 from shmrerun.model.tables.constants import VIEW_CONSTANTS
 from shmrerun.model.tables.types import ENUMS, package_of
@@ -193,7 +193,7 @@ def _archetype(module: ModuleType, name: str, row: ArchetypeSpec) -> list[str]:
     optional = [f"{field.name}: {_type_of(field.converter)} | None = None" for field in row.fields]
     if module is archetypes:
         lines += ["    @classmethod", *_wrapped("columns", ["cls", "*", *optional], "ComponentColumnList")]
-    if name in VISUALIZABLE:
+    if name in VISUALIZERS:
         lines += ["    def visualizer(self, *, mappings: list[VisualizerComponentMapping] | None = None) -> Visualizer: ..."]
     lines += [
         "    @classmethod",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from shmrerun.model.tables import blueprint, data, spatial
 from shmrerun.model.tables.spec import ArchetypeSpec, Field, Parameter, Step
 
-__all__ = ["ALL", "ARCHETYPES", "BLUEPRINT", "VISUALIZABLE", "ArchetypeSpec", "Field", "Parameter", "Step"]
+__all__ = ["ALL", "ARCHETYPES", "BLUEPRINT", "VISUALIZERS", "ArchetypeSpec", "Field", "Parameter", "Step"]
 
 ARCHETYPES: dict[str, ArchetypeSpec] = dict(sorted({**data.ARCHETYPES, **spatial.ARCHETYPES}.items()))
 BLUEPRINT: dict[str, ArchetypeSpec] = blueprint.ARCHETYPES  # those that only blueprints have
@@ -17,4 +17,13 @@ _VISUALIZABLE = """
     Measurements Mesh3D Pinhole Points2D Points3D SegmentationImage SeriesLines SeriesPoints StateChange StateConfiguration Tensor
     TextDocument TextLog TransformAxes3D VideoFrameReference VideoStream Volume3D VoxelGridMap
 """
-VISUALIZABLE = frozenset(_VISUALIZABLE.split())  # those that a view can draw
+#: Archetypes that a view can draw: the name of what draws them.
+VISUALIZERS = {
+    **{name: name for name in _VISUALIZABLE.split()},
+    "LineStrips2D": "Lines2D",
+    "LineStrips3D": "Lines3D",
+    "Measurements": "MeasurementsSeries",
+    "Pinhole": "Cameras",
+    "StateChange": "StateVisualizer",
+    "StateConfiguration": "StateVisualizer",
+}

@@ -37,11 +37,11 @@ ARCHETYPES: dict[str, ArchetypeSpec] = {
     "CardLayout": ArchetypeSpec(
         "How the records of a table are shown as cards.",
         """
+            field_order ColumnName
             title ColumnName
             link ColumnName
-            field_order ColumnName
         """,
-        parameters="field_order! * title link",
+        required=1,
         package=_PACKAGE,
     ),
     "ContainerBlueprint": ArchetypeSpec(
