@@ -134,9 +134,12 @@ def _joined(table: Table, entities: dict[str, list[Rows]]) -> Iterator[pa.Record
         return
     times = union([entity.times for entity in sorted_entities])
     slots = 1 + max(int(entity.slots.max()) for entity in sorted_entities)
-    keys = [np.searchsorted(times, entity.times) * slots + entity.slots for entity in sorted_entities]
-    joined = union(keys)
-    places = [np.searchsorted(joined, key) for key in keys]
+    places = [_places(times, entity.times) for entity in sorted_entities]
+    joined = np.arange(len(times))
+    if slots > 1:
+        keys = [place * slots + entity.slots for place, entity in zip(places, sorted_entities, strict=True)]
+        joined = union(keys)
+        places = [_places(joined, key) for key in keys]
     total = len(joined)
     arrays = [of_ints(times[joined // slots], table.index.type)]
     arrays += [_other(field, number, sorted_entities, places, total) for number, field in enumerate(table.others)]
@@ -145,6 +148,13 @@ def _joined(table: Table, entities: dict[str, list[Rows]]) -> Iterator[pa.Record
         columns |= entity.columns(place, total)
     arrays += [columns[i] if i in columns else pa.nulls(total, field.type) for i, field in enumerate(table.columns)]
     yield pa.RecordBatch.from_arrays(arrays, schema=table.schema)
+
+
+def _places(among: _Int, values: _Int) -> _Int:
+    """Where ascending values are among others, which have all of them once."""
+    if len(among) == len(values) and np.array_equal(among, values):
+        return np.arange(len(among))
+    return np.searchsorted(among, values)
 
 
 class _Entity:
