@@ -8,12 +8,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
+
+from shmrerun.rrd.arrays import ints, valid
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     import numpy.typing as npt
+    import pyarrow as pa
 
     from shmrerun.rrd.stored import RrdFile, Stored
 
@@ -76,7 +78,7 @@ class Contents:
     @cached_property
     def _order(self) -> npt.NDArray[np.intp]:
         """Rows of the table in the order of the file."""
-        return np.argsort(np.asarray(self.stored.table.column("chunk_byte_offset")), kind="stable")
+        return np.argsort(ints(self.stored.table.column("chunk_byte_offset")), kind="stable")
 
     def spans(self, timeline: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
         """First and last times of the chunks, in the order of the file, and which chunks have any."""
@@ -84,12 +86,12 @@ class Contents:
         for number, field in enumerate(self.stored.table.schema):
             metadata = field.metadata or {}
             if metadata.get(b"rerun:index") == timeline.encode() and b"rerun:component" not in metadata and field.type.bit_width == 64:
-                ends[field.name.rpartition(":")[2]] = self.stored.table.column(number).view(pa.int64())
+                ends[field.name.rpartition(":")[2]] = self.stored.table.column(number)
         if not {"start", "end"} <= ends.keys():
             nothing = np.zeros(len(self), np.int64)
             return nothing, nothing, np.zeros(len(self), np.bool_)
-        first, last = (np.asarray(ends[name].fill_null(0))[self._order] for name in ("start", "end"))
-        return first, last, np.asarray(ends["start"].is_valid())[self._order]
+        first, last = (ints(ends[name])[self._order] for name in ("start", "end"))
+        return first, last, valid(ends["start"])[self._order]
 
     def find(
         self,

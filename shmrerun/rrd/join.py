@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from shmrerun.rrd.arrays import of_ints, spread, union, valid
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -52,7 +54,7 @@ class Rows(NamedTuple):
             start, stop, _ = rows.indices(len(self.times))
             columns = {number: column.slice(start, stop - start) for number, column in self.columns.items()}
         else:
-            columns = {number: column.take(pa.array(rows)) for number, column in self.columns.items()}
+            columns = {number: _some(column, rows) for number, column in self.columns.items()}
         others = {number: times[rows] for number, times in self.others.items()}
         times = self.times[rows]
         return Rows(times, self.ids[:, rows], columns, others, self.size * len(times) // len(self.times))
@@ -69,6 +71,12 @@ class Rows(NamedTuple):
         if early[:count].all():
             return self.take(slice(count)), self.take(slice(count, None))
         return self.take(np.flatnonzero(early)), self.take(np.flatnonzero(~early))
+
+
+def _some(column: pa.Array, rows: npt.NDArray[np.intp]) -> pa.Array:
+    """Rows of a column that may be null."""
+    there = np.flatnonzero(valid(column)[rows])
+    return spread(column, rows[there], there, len(rows))
 
 
 class Table(NamedTuple):
@@ -124,19 +132,29 @@ def _joined(table: Table, entities: dict[str, list[Rows]]) -> Iterator[pa.Record
     sorted_entities = [_Entity(pieces) for pieces in entities.values() if pieces]
     if not sorted_entities:
         return
-    times = np.unique(np.concatenate([entity.times for entity in sorted_entities]))
+    times = union([entity.times for entity in sorted_entities])
     slots = 1 + max(int(entity.slots.max()) for entity in sorted_entities)
-    keys = [np.searchsorted(times, entity.times) * slots + entity.slots for entity in sorted_entities]
-    union = np.unique(np.concatenate(keys))
-    places = [np.searchsorted(union, key) for key in keys]
-    total = len(union)
-    arrays = [pa.array(times[union // slots], pa.int64()).view(table.index.type)]
+    places = [_places(times, entity.times) for entity in sorted_entities]
+    joined = np.arange(len(times))
+    if slots > 1:
+        keys = [place * slots + entity.slots for place, entity in zip(places, sorted_entities, strict=True)]
+        joined = union(keys)
+        places = [_places(joined, key) for key in keys]
+    total = len(joined)
+    arrays = [of_ints(times[joined // slots], table.index.type)]
     arrays += [_other(field, number, sorted_entities, places, total) for number, field in enumerate(table.others)]
     columns: dict[int, pa.Array] = {}
     for entity, place in zip(sorted_entities, places, strict=True):
         columns |= entity.columns(place, total)
     arrays += [columns[i] if i in columns else pa.nulls(total, field.type) for i, field in enumerate(table.columns)]
     yield pa.RecordBatch.from_arrays(arrays, schema=table.schema)
+
+
+def _places(among: _Int, values: _Int) -> _Int:
+    """Where ascending values are among others, which have all of them once."""
+    if len(among) == len(values) and np.array_equal(among, values):
+        return np.arange(len(among))
+    return np.searchsorted(among, values)
 
 
 class _Entity:
@@ -167,18 +185,16 @@ class _Entity:
             column = piece.columns.get(number)
             if column is None:
                 parts.append(np.zeros(len(piece.times), np.bool_))
-            elif not column.null_count:
-                parts.append(np.ones(len(piece.times), np.bool_))
             else:
-                parts.append(np.asarray(column.is_valid()))
+                parts.append(valid(column))
         return np.concatenate(parts)
 
     def columns(self, places: _Int, total: int) -> dict[int, pa.Array]:
         """Each of the entity's columns with ``total`` rows, of which those at ``places`` are the entity's."""
         found = {}
-        for number, valid in self.valid.items():
+        for number, is_valid in self.valid.items():
             having = [(i, piece.columns[number]) for i, piece in enumerate(self.pieces) if number in piece.columns]
-            rows = np.flatnonzero(valid)
+            rows = np.flatnonzero(is_valid)
             at = places[rows]
             source = rows if self.order is None else self.order[rows]
             if len(having) < len(self.pieces):  # places among the pieces that have the column
@@ -187,14 +203,7 @@ class _Entity:
                 shift = np.cumsum(lengths) - lengths - self.starts[:-1]
                 source = source + shift[np.searchsorted(self.starts, source, side="right") - 1]
             values = having[0][1] if len(having) == 1 else pa.concat_arrays([column for _, column in having])
-            if len(source) == total and total and source[-1] - source[0] == total - 1 and (np.diff(source) == 1).all():
-                found[number] = values.slice(int(source[0]), total)
-                continue
-            indices = np.zeros(total, np.int64)
-            indices[at] = source
-            absent = np.ones(total, np.bool_)
-            absent[at] = False
-            found[number] = values.take(pa.array(indices, mask=absent))
+            found[number] = spread(values, source, at, total)
         return found
 
     def other(self, number: int) -> tuple[npt.NDArray[np.bool_], _Int]:
@@ -207,24 +216,24 @@ class _Entity:
         return self._sorted(np.concatenate(has)), self._sorted(np.concatenate(values))
 
 
-def _slots(times: _Int, valid: list[npt.NDArray[np.bool_]]) -> _Int:
+def _slots(times: _Int, has: list[npt.NDArray[np.bool_]]) -> _Int:
     """For sorted rows, which row of the table among those of the same time each goes to."""
     total = len(times)
     slots = np.zeros(total, np.int64)
     begins = np.flatnonzero(np.concatenate([[True], times[1:] != times[:-1]]))
     if len(begins) == total:
         return slots
-    counts = [np.add.reduceat(column.astype(np.int64), begins) for column in valid]
+    counts = [np.add.reduceat(column.astype(np.int64), begins) for column in has]
     crowded = np.flatnonzero(np.any([count > 1 for count in counts], axis=0)) if counts else np.empty(0, np.intp)
     if not len(crowded):
         return slots
-    if all(column.all() for column in valid):  # each row has all components: one row of the table each
+    if all(column.all() for column in has):  # each row has all components: one row of the table each
         return np.arange(total) - np.repeat(begins, np.diff(np.append(begins, total)))
     ends = np.append(begins[1:], total)
     for group in crowded:
         slot, taken = 0, 0
         for row in range(begins[group], ends[group]):
-            mine = sum(1 << i for i, column in enumerate(valid) if column[row])
+            mine = sum(1 << i for i, column in enumerate(has) if column[row])
             if mine & taken:
                 slot, taken = slot + 1, 0
             taken |= mine
@@ -241,4 +250,4 @@ def _other(field: pa.Field, number: int, entities: list[_Entity], places: list[_
         at = place[has]
         np.maximum.at(values, at, times[has])
         absent[at] = False
-    return pa.array(values, pa.int64(), mask=absent).view(field.type)
+    return of_ints(values, field.type, absent)

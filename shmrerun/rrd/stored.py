@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -36,6 +37,7 @@ from shmrerun.rrd.chunk import chunk_from_batch, decode, decode_stream
 from shmrerun.rrd.decoder import add_chunk
 from shmrerun.rrd.encoder import BLUEPRINT, CHECKSUM_SEED, FOOTER_MAGIC, STREAM_FOOTER, STREAM_FOOTER_BYTES
 from shmrerun.rrd.footer import Manifest
+from shmrerun.rrd.wire import arrow_view
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +51,11 @@ _FIXED = {
     "chunk_byte_size": pa.uint64(),
     "chunk_byte_size_uncompressed": pa.uint64(),
 }
+
+
+_thread = threading.local()  # has a buffer that messages are read into
+_KEPT_BYTES = 16 << 20
+_MAX_READ = 1 << 30  # Linux reads at most 2 GiB in one call
 
 
 class StoreEntry(NamedTuple):
@@ -125,22 +132,36 @@ class RrdFile:
 
     def read(self, offset: int, size: int) -> bytes:
         """Bytes of the file. ValueError: it has been cut since it was opened, or is closed."""
+        data = bytearray(size)
+        self._read_into(offset, memoryview(data))
+        return bytes(data)
+
+    def _read_into(self, offset: int, view: memoryview) -> None:
         if not self.close.alive:
             raise ValueError(f"The reader is closed ({self.path})")
-        data = os.pread(self._fd, size, offset)
-        while len(data) < size:
-            more = os.pread(self._fd, size - len(data), offset + len(data))
-            if not more:
-                raise ValueError(f"The file was cut while it was read: {size} bytes wanted at byte {offset} ({self.path})")
-            data += more
-        return data
+        while view:
+            count = os.preadv(self._fd, [view[:_MAX_READ]], offset)
+            if not count:
+                raise ValueError(f"The file was cut while it was read: {len(view)} bytes more were at byte {offset} ({self.path})")
+            view, offset = view[count:], offset + count
 
     def batch(self, offset: int, size: int) -> pa.RecordBatch:
         """The record batch of the chunk whose message's payload is there. ValueError: it does not decode."""
+        buffer = getattr(_thread, "buffer", None)
+        if buffer is None or len(buffer) < size:
+            buffer = bytearray(max(size, 1 << 16))
+            if size <= _KEPT_BYTES:
+                _thread.buffer = buffer
+        view = memoryview(buffer)[:size]
+        self._read_into(offset, view)
         try:
-            return checked(decode(proto.ArrowMsg.FromString(self.read(offset, size))))
-        except DecodeError as error:
-            raise ValueError(f"The chunk at byte {offset} does not decode: {error}") from None
+            message = arrow_view(view)
+            if message.encoding != 1:
+                raise ValueError(f"ArrowMsg of encoding {message.encoding}")
+            payload = message.payload if message.compression == 2 else bytes(message.payload)
+            return checked(decode_stream(payload, message.compression, message.uncompressed_size))
+        except ValueError as error:
+            raise ValueError(f"The chunk at byte {offset} does not decode: {error} ({self.path})") from None
 
     def messages(self) -> Iterator[tuple[int, int, int]]:
         """Kind, offset of the payload and its size, for each whole message; what is none becomes one of the problems."""

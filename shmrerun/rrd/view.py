@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from shmrerun.model import times
+from shmrerun.rrd.arrays import ints, of_ints, row_ids, valid
 from shmrerun.rrd.chunk import ChunkSchema
 from shmrerun.rrd.join import Rows, Table, join
 
@@ -187,7 +188,7 @@ class RecordingView:
             arrays += [columns[i] if i in columns else pa.nulls(rows, column.field.type) for i, column in enumerate(self._columns)]
             table = pa.RecordBatch.from_arrays(arrays, schema=schema)
             if all(column.null_count for column in columns.values()):
-                any_valid = np.any([np.asarray(column.is_valid()) for column in columns.values()], axis=0) if columns else np.False_
+                any_valid = np.any([valid(column) for column in columns.values()], axis=0) if columns else np.False_
                 table = table.filter(pa.array(np.broadcast_to(any_valid, rows)))
             if table.num_rows:
                 yield table
@@ -199,10 +200,10 @@ class RecordingView:
         for place, batch in self._contents.batches(self._contents.find(numbers, is_static=True)):
             columns, _ = self._parts(batch, numbers[place.entity_path])
             for number, column in columns.items():
-                rows = np.flatnonzero(np.asarray(column.is_valid()))
+                rows = np.flatnonzero(valid(column))
                 if not len(rows):
                     continue
-                ids = batch.column(0).take(pa.array(rows)).to_pylist()
+                ids = batch.column(0).take(of_ints(rows)).to_pylist()
                 best = max(range(len(ids)), key=ids.__getitem__)
                 if number not in latest or ids[best] >= latest[number][0]:
                     latest[number] = ids[best], column.slice(int(rows[best]), 1)
@@ -228,21 +229,16 @@ class RecordingView:
             if index not in found:
                 raise ValueError(f"The footer does not fit its file: a chunk of {place.entity_path} is without {index!r}")
             on_index = _as_int(found[index])
-            halves = np.frombuffer(batch.column(0).buffers()[1], ">u8", 2 * len(batch), 16 * batch.column(0).offset).reshape(-1, 2)
             rows = Rows(
                 on_index,
-                halves.T.astype(np.uint64),
+                row_ids(batch.column(0)),
                 columns,
                 {number: _as_int(found[name]) for number, name in enumerate(others) if name in found},
                 sum(column.get_total_buffer_size() for column in columns.values()),  # nbytes crashes on unions (pyarrow 26)
             )
             keep = None
             if all(column.null_count for column in columns.values()):
-                keep = (
-                    np.any([np.asarray(column.is_valid()) for column in columns.values()], axis=0)
-                    if columns
-                    else np.zeros(len(batch), bool)
-                )
+                keep = np.any([valid(column) for column in columns.values()], axis=0) if columns else np.zeros(len(batch), bool)
             if self._bounds != (_MIN, _MAX):
                 inside = (on_index >= low) & (on_index <= high)
                 keep = inside if keep is None else keep & inside
@@ -254,13 +250,13 @@ class RecordingView:
 
 def _as_int(column: pa.Array) -> Any:
     """Times as int64. ValueError: they are not what times of a chunk are."""
-    if column.type.bit_width != 64 or column.null_count:
-        raise ValueError(f"times of a chunk are {column.type} with {column.null_count} nulls")
-    return column.view(pa.int64()).to_numpy()
+    if column.null_count:
+        raise ValueError(f"{column.null_count} times of a chunk are null")
+    return ints(column)
 
 
 def _as_time(column: pa.Array, kind: pa.DataType) -> pa.Array:
-    return column if column.type == kind else pa.array(_as_int(column), pa.int64()).view(kind)
+    return column if column.type == kind else of_ints(_as_int(column), kind)
 
 
 def _fitting(array: pa.Array, column: Column) -> pa.Array:
