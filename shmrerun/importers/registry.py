@@ -36,6 +36,7 @@ IMPORTERS = {
     **dict.fromkeys(MESHES, Importer("archetypes", "mesh", is_inline=True)),
     "ply": Importer("ply", "ply", is_inline=True),
     "mp4": Importer("video", "mp4", is_inline=True),
+    "mcap": Importer("mcap", "mcap", is_inline=False),
     "parquet": Importer("parquet", "parquet", is_inline=False),
     "urdf": Importer("urdf", "urdf", is_inline=False),
     "rrd": RRD,

@@ -1,0 +1,258 @@
+"""MCAP recordings: what the file says of itself, and the messages of each channel as far as their encoding is known, else as bytes.
+
+Source: what rerun-sdk 0.41 records of such a file.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from shmrerun.importers.task import Column, ImportFailedError, lists_of_one
+from shmrerun.model import entity_paths
+from shmrerun.model.archetype import archetype_class
+from shmrerun.model.time_columns import TimeColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shmrerun.importers.task import Task
+
+_PROPERTIES, _ATTACHMENTS, _METADATA = "/__mcap_properties", "/__mcap_attachments", "/__mcap_metadata"
+_BATCH_BYTES, _BATCH_ROWS = 4 << 20, 8192  # of a channel, before they are logged
+_MOST_TIME = 2**63 - 1
+
+
+class Decoder(Protocol):
+    """How the messages of a channel become columns."""
+
+    def decode(self, data: bytes) -> list[tuple[int | None, Any]]:
+        """Rows of a message: each the time that it says by itself, in nanoseconds, and a value for :meth:`columns`. ValueError."""
+
+    def columns(self, values: list[Any]) -> list[Column]:
+        """The components of rows."""
+
+    def constants(self) -> list[Any]:
+        """Archetypes that hold for the whole channel."""
+
+    @property
+    def is_static(self) -> bool:
+        """Whether its rows hold for all times."""
+
+
+def mcap(task: Task) -> None:
+    """Log a recording. ImportFailedError: it is none, or is cut off or damaged: what comes before that is logged."""
+    try:
+        from mcap.exceptions import McapError
+        from mcap.reader import make_reader
+    except ImportError:
+        raise ImportFailedError(f"MCAP files need a package: pip install 'shmrerun[importers]': {task.path}") from None
+    with task.open() as file:
+        try:
+            reader = make_reader(file)
+            summary = reader.get_summary()
+            if summary is None:
+                raise ImportFailedError(f"the MCAP file has no summary: was it cut off? `mcap recover` completes it: {task.path}")
+            _about(task, reader, summary)
+            channels: dict[int, _Channel] = {}
+            try:
+                for schema, channel, message in reader.iter_messages(log_time_order=False):
+                    if channel.id not in channels:
+                        channels[channel.id] = _Channel(task, schema, channel)
+                    channels[channel.id].add(message)
+            finally:
+                for found in channels.values():
+                    found.finish()
+        except (McapError, EOFError, OSError) as error:
+            raise ImportFailedError(f"cannot read the MCAP file: {type(error).__name__} {error}: {task.path}") from None
+
+
+# ---- what it says of itself
+
+
+def _pairs(found: dict[str, str]) -> list[dict[str, str]]:
+    return [{"first": name, "second": value} for name, value in found.items()]
+
+
+def _pairs_array(values: list[dict[str, str]]) -> Any:
+    """A row of texts by name, for each value."""
+    import pyarrow as pa
+
+    pair = pa.struct([pa.field("first", pa.string(), nullable=False), pa.field("second", pa.string(), nullable=False)])
+    return pa.array([[_pairs(value) for value in values]], pa.list_(pa.list_(pa.field("item", pair, nullable=False))))
+
+
+def _about(task: Task, reader: Any, summary: Any) -> None:
+    make: Callable[[str], Any] = archetype_class
+    stats = summary.statistics
+    if stats is not None:
+        task.log(_PROPERTIES, make("RecordingInfo").from_fields(start_time=min(stats.message_start_time, _MOST_TIME)))
+    _attachments(task, reader, summary)
+    metadata: dict[str, dict[str, str]] = {}
+    if summary.metadata_indexes:
+        for record in reader.iter_metadata():
+            metadata.setdefault(record.name, {}).update(record.metadata)
+    columns = [
+        Column(name, _pairs_array([dict(sorted(found.items()))]), "McapMetadata", "rerun.components.KeyValuePairs")
+        for name, found in sorted(metadata.items())
+    ]
+    if columns:
+        task.send_columns(_METADATA, [], columns)
+    counts = stats.channel_message_counts if stats is not None else dict.fromkeys(summary.channels, 1)
+    for channel in summary.channels.values():
+        if counts.get(channel.id):
+            _channel(task, channel, summary.schemas.get(channel.schema_id))
+    if stats is None:
+        task.warn("the MCAP file has no statistics")
+        return
+    task.log(
+        _PROPERTIES,
+        make("McapStatistics")(
+            message_count=stats.message_count,
+            schema_count=stats.schema_count,
+            channel_count=stats.channel_count,
+            attachment_count=stats.attachment_count,
+            metadata_count=stats.metadata_count,
+            chunk_count=stats.chunk_count,
+            message_start_time=min(stats.message_start_time, _MOST_TIME),
+            message_end_time=min(stats.message_end_time, _MOST_TIME),
+            channel_message_counts=sorted(counts.items()),
+        ),
+    )
+
+
+def _attachments(task: Task, reader: Any, summary: Any) -> None:
+    import pyarrow as pa
+
+    found = list(reader.iter_attachments()) if summary.attachment_indexes else []
+    if not found:
+        return
+    blobs = pa.array([[one.data for one in found]], pa.list_(pa.binary()))
+    blobs = pa.ListArray.from_arrays(blobs.offsets, _blobs(blobs.values))
+    about = [
+        {
+            "name": one.name,
+            "media_type": one.media_type,
+            "log_time": str(one.log_time),
+            "create_time": str(one.create_time),
+            "data_size": str(len(one.data)),
+            "offset": str(index.offset),
+        }
+        for one, index in zip(found, summary.attachment_indexes, strict=False)
+    ]
+    columns = [
+        Column("data", blobs, "McapAttachment", "rerun.components.Blob"),
+        Column("media_type", pa.array([[one.media_type for one in found]]), "McapAttachment", "rerun.components.MediaType"),
+        Column("metadata", _pairs_array(about), "McapAttachment", "rerun.components.KeyValuePairs"),
+    ]
+    task.send_columns(_ATTACHMENTS, [], columns)
+
+
+def _blobs(values: Any) -> Any:
+    """Binary values as lists of bytes, without a copy."""
+    import pyarrow as pa
+
+    offsets, data = values.buffers()[1:]
+    numbers = pa.Array.from_buffers(pa.uint8(), data.size if data else 0, [None, data or pa.py_buffer(b"")])
+    starts = pa.Array.from_buffers(pa.int32(), len(values) + 1, [None, offsets], offset=values.offset)
+    return pa.ListArray.from_arrays(starts, numbers, type=pa.list_(pa.field("item", pa.uint8(), nullable=False)))
+
+
+def _channel(task: Task, channel: Any, schema: Any) -> None:
+    make: Callable[[str], Any] = archetype_class
+    extra = []
+    if schema is not None:
+        extra.append(make("McapSchema")(id=schema.id, name=schema.name, encoding=schema.encoding, data=schema.data))
+    metadata = Column("McapChannel:metadata", _pairs_array([dict(sorted(channel.metadata.items()))]),
+                      "rerun.archetypes.McapChannel", "rerun.components.KeyValuePairs")  # fmt: skip
+    path = entity_paths.canonical(channel.topic)
+    task.log(path, make("McapChannel")(id=channel.id, topic=channel.topic, message_encoding=channel.message_encoding), *extra)
+    task.send_columns(path, [], [metadata])
+
+
+# ---- messages
+
+
+class _Channel:
+    """Messages of a channel that are to be logged together."""
+
+    def __init__(self, task: Task, schema: Any, channel: Any) -> None:
+        self._task, self._topic = task, channel.topic
+        self._path = entity_paths.canonical(channel.topic)
+        self._decoder = _decoder(task, schema, channel)
+        for constant in self._decoder.constants():
+            task.log(self._path, constant)
+        self._bad = 0
+        self._why: Exception | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self._values: list[Any] = []
+        self._times: list[tuple[int, int, int | None]] = []
+        self._bytes = 0
+
+    def add(self, message: Any) -> None:
+        try:
+            rows = self._decoder.decode(message.data)
+        except (ValueError, IndexError, KeyError, OverflowError) as error:
+            self._bad += 1
+            self._why = error
+            return
+        for stamp, value in rows:
+            self._values.append(value)
+            self._times.append((min(message.log_time, _MOST_TIME), min(message.publish_time, _MOST_TIME), stamp))
+        self._bytes += len(message.data)
+        if self._bytes >= _BATCH_BYTES or len(self._values) >= _BATCH_ROWS:
+            self._send()
+
+    def _send(self) -> None:
+        import numpy as np
+
+        if not self._values:
+            return
+        values, times = self._values, self._times
+        self._begin()
+        named = ("message_log_time", "message_publish_time", "ros2_timestamp")
+        indexes: list[Any] = []
+        for name, column in zip(named, zip(*times, strict=True), strict=True):
+            if all(time is not None and time >= 0 for time in column):
+                indexes.append(TimeColumn(name, timestamp=np.array(column, np.int64).astype("datetime64[ns]")))
+        self._task.send_columns(self._path, [] if self._decoder.is_static else indexes, self._decoder.columns(values))
+
+    def finish(self) -> None:
+        self._send()
+        if self._bad:
+            self._task.warn(f"{self._bad:,} messages of channel {self._topic!r} do not decode and are left out: {self._why}")
+
+
+class _Raw:
+    """Messages as they are."""
+
+    is_static = False
+
+    def decode(self, data: bytes) -> list[tuple[int | None, Any]]:
+        return [(None, data)]
+
+    def columns(self, values: list[Any]) -> list[Column]:
+        import pyarrow as pa
+
+        array = lists_of_one(_blobs(pa.array(values, pa.binary())))
+        return [Column("McapMessage:data", array, "rerun.archetypes.McapMessage", "rerun.components.Blob")]
+
+    def constants(self) -> list[Any]:
+        return []
+
+
+def _decoder(task: Task, schema: Any, channel: Any) -> Decoder:
+    """The decoder of a channel's messages; the raw one where nothing better is known, which is said."""
+    try:
+        if schema is not None and schema.encoding == "ros2msg" and channel.message_encoding.lower() == "cdr":
+            from shmrerun.importers.mcap_ros2 import ros2_decoder
+
+            return ros2_decoder(schema.name, schema.data.decode("utf-8", "replace"))
+        if schema is not None and schema.encoding == "protobuf":
+            from shmrerun.importers.mcap_protobuf import ProtobufDecoder
+
+            return ProtobufDecoder(schema.name, schema.data)
+    except (ValueError, KeyError, TypeError) as error:
+        task.warn(f"messages of channel {channel.topic!r} are logged as bytes, since their schema {schema.name!r} is no use: {error}")
+    return _Raw()
