@@ -69,7 +69,9 @@ def _fields(message: str, text: str, known: dict[str, str]) -> list[Field]:
             if own not in known:
                 raise ValueError(f"{message!r} has a field of type {kind!r}, which is not defined")
             kind = own
-        found.append(Field(name, kind, bool(is_list), int(count) if count and "<=" not in line.partition(name)[0].rpartition("[")[2] else None))
+        found.append(
+            Field(name, kind, bool(is_list), int(count) if count and "<=" not in line.partition(name)[0].rpartition("[")[2] else None)
+        )
     return found
 
 

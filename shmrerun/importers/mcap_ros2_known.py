@@ -95,9 +95,7 @@ class _Array(_Known):
 
 class _Imu(_Known):
     def columns(self, values: list[Any]) -> list[Column]:
-        rows = [
-            [float(value[part][axis]) for part in ("angular_velocity", "linear_acceleration") for axis in "xyz"] for value in values
-        ]
+        rows = [[float(value[part][axis]) for part in ("angular_velocity", "linear_acceleration") for axis in "xyz"] for value in values]
         turns = [[float(value["orientation"][axis]) for axis in "xyzw"] for value in values]
         archetype = "sensor_msgs.msg.Imu"
         return [_scalars(rows), _floats(f"{archetype}:orientation", archetype, turns), *_frames(values)]

@@ -18,7 +18,10 @@ import shmrerun
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PACKAGES = ("archetypes", "components", "encodings", "datatypes")  # with a file for each class, there
+_PACKAGES = (  # with a file for each class, there
+    "archetypes", "components", "encodings", "datatypes", "blueprint.archetypes", "blueprint.components", "blueprint.encodings",
+    "blueprint.views", "blueprint.visualizers",
+)  # fmt: skip
 _FILES = {  # file there: where its names are, nearest first
     "_baseclasses": ("model.batches", "model.values.base", ""),
     "_log": ("",), "_logging_handler": ("",), "_memory": ("",), "_properties": ("",), "_script_helpers": ("",), "_send_chunks": ("",),
@@ -83,7 +86,7 @@ def _files_of(package: ModuleType) -> Iterator[str]:
     """The files that Rerun has for the classes of a package: ``TextLogLevel`` is in ``text_log_level``."""
     for name in package.__all__:
         if not name.endswith(("Batch", "Like")):
-            yield re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+            yield re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=\dD)(?=[A-Z])", "_", name).lower()
 
 
 class _Finder:

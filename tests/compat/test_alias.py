@@ -38,12 +38,16 @@ ABSENT = {
 def names_there():
     """Public names by file of Rerun's: those that the file itself defines."""
     found = {}
-    for package in ("archetypes", "components", "encodings"):
+    packages = ["archetypes", "components", "encodings"]
+    packages += [f"blueprint.{name}" for name in ("archetypes", "components", "encodings", "views", "visualizers")]
+    for package in packages:
         parent = importlib.import_module(f"rerun.{package}")
         for file in pkgutil.iter_modules(parent.__path__, f"rerun.{package}."):
-            if not file.name.endswith("_ext"):
+            if not file.name.endswith("_ext") and "._" not in file.name:
                 module = importlib.import_module(file.name)
-                found[file.name] = [name for name in module.__all__ if not name.startswith("_")]
+                found[file.name] = [name for name in getattr(module, "__all__", ()) if not name.startswith("_")]
+    found["rerun.blueprint"] = list(rerun.blueprint.__all__) if hasattr(rerun.blueprint, "__all__") else []
+    found |= {f"rerun.blueprint.{file}": [] for file in ("api", "containers", "table", "experimental")}
     for file in ("_baseclasses", "_log", "_properties", "_script_helpers", "any_value", "dynamic_archetype", "recording_stream"):
         module = importlib.import_module(f"rerun.{file}")
         names = [name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
