@@ -107,6 +107,8 @@ def test_objects_are_sent_as_files_are(tmp_path, package, how):
     counts = [sum(entity.startswith(kind) for entity in entities) for kind in ("/view/", "/container/", "/viewport", "/time_panel")]
     assert counts == ([6, 1, 1, 0] if how == "view" else [9, 1, 1, 0] if how == "container" else [9, 1, 1, 2])
     assert scalars(check(tmp_path / "out.rrd"), "/a") == [0]
+    infos = [m.info.store_id.kind for m in messages(tmp_path / "out.rrd", framing.SET_STORE_INFO, proto.SetStoreInfo)]
+    assert infos == ([2, 1] if how in ("default", "view", "sinks", "init") else [1, 2]), "a default blueprint comes before the recording"
     sent = {"send": (False, True), "container": (False, True), "memory": (False, True), "worker": (True, True), "spawned": (True, True)}
     assert activations(tmp_path / "out.rrd") == [("app", *sent.get(how, (False, True)))]
 

@@ -45,7 +45,10 @@ REFUSED = {
     "unknown property": ("Spatial3DView(nothing=1)", TypeError, "nothing"),
     "keyword-only archetype": ("TextDocumentView(format_options=True)", TypeError, "positional"),
     "no such name": ("NoSuchView()", AttributeError, "NoSuchView"),
-    "no directory": ("Blueprint().save('x', PATH + '/a/b')", (OSError, RuntimeError), ""),
+    "no directory": ("Blueprint().save('x', PATH + '/a/b')", RuntimeError, ""),
+    "empty id": ("Blueprint().save('', PATH)", ValueError, "Application ID must not be empty"),
+    "id of another type": ("Blueprint().save(5, PATH)", TypeError, "application_id"),
+    "no URL": ("Blueprint().connect_grpc('x', url='nothing')", RuntimeError, "missing scheme"),
     "empty table name": ("table.Column('')", ValueError, ""),
     "table column twice": ("table.TableLayout(columns=[table.Column('a'), table.Column('a')])", ValueError, ""),
     "cards without layout": ("TableBlueprint(default_layout='cards')", ValueError, ""),
@@ -110,6 +113,19 @@ def test_an_override_that_cannot_be_logged_is_a_warning():
             record(view, "app")
     finally:
         shmrerun.set_strict_mode(False)
+
+
+def test_a_viewer_that_is_not_there():
+    """Without a viewer the blueprint is not lost in silence: an error says where nobody took it, and what to do."""
+    with pytest.raises(shmrerun.errors.SinkError, match=r"No viewer at 127\.0\.0\.1:1 took the blueprint .* to a file"):
+        rrb.Blueprint().connect_grpc("app", url="rerun+http://127.0.0.1:1/proxy")
+
+
+def test_the_default_path(tmp_path, monkeypatch):
+    """Without a path the file is named after the application."""
+    monkeypatch.chdir(tmp_path)
+    rrb.Blueprint().save("my app")
+    assert os.listdir(tmp_path) == ["my app.rbl"]
 
 
 def test_importing_costs_nothing():
