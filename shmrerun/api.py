@@ -233,7 +233,7 @@ def send_blueprint(
     Notes
     -----
     Safe when it returns, and in the file once, as rows are. Rows that still wait for their chunks come after it. A blueprint of ten
-    views costs about 10 ms, and the first one the import of pyarrow.
+    views costs about 30 ms, and the first one the import of pyarrow.
 
     Examples
     --------
