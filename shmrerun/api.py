@@ -96,7 +96,8 @@ def save(
     path
         ``str(path)`` is used, made absolute now. A regular file that exists is replaced; a FIFO or device is written as it is.
     default_blueprint
-        The bytes or the path of an ``.rbl`` file: a layout that viewers show on reset. See :func:`send_blueprint`.
+        What viewers show, and come back to on reset; they keep what they show if they know the application. As for
+        :func:`send_blueprint`.
     recording
         Instead of the active recording.
     write_footer
@@ -286,8 +287,9 @@ def send_blueprint(
     Parameters
     ----------
     blueprint
-        The bytes of an ``.rbl`` file, or the path of one (of an ``.rrd`` file too: what it holds of recordings is left out). It is for
-        the recording's application, whatever it was made for.
+        A :class:`~shmrerun.blueprint.Blueprint`, a view or a container, ours or of ``rerun.blueprint``. Or the bytes of an ``.rbl`` file,
+        or the path of one (of an ``.rrd`` file too: what it holds of recordings is left out); it is for the recording's application,
+        whatever it was made for.
     make_active, make_default
         Viewers switch to it now; they come back to it on reset.
     recording
@@ -296,15 +298,23 @@ def send_blueprint(
     Raises
     ------
     TypeError
-        Neither bytes nor a path: an object of ``rerun.blueprint`` must be saved first.
+        None of these.
     ValueError
-        There is no recording, or no blueprint in what was given, or it is damaged.
+        There is no recording, or no blueprint in what was given, or it is damaged; a container's active tab is none of its tabs.
     OSError
         The file cannot be read.
 
     Notes
     -----
-    Safe when it returns, and in the file once, as rows are. Rows that still wait for their chunks come after it.
+    Safe when it returns, and in the file once, as rows are. Rows that still wait for their chunks come after it. A blueprint of ten
+    views costs about 30 ms, and the first one the import of pyarrow.
+
+    Examples
+    --------
+    >>> import shmrerun as rr
+    >>> import shmrerun.blueprint as rrb
+    >>> rr.init("example")
+    >>> rr.send_blueprint(rrb.Horizontal(rrb.Spatial3DView(origin="/world"), rrb.TimeSeriesView(origin="/plots")))
     """
     messages.send_blueprint(active_stream(recording), blueprint, make_active=make_active, make_default=make_default)
 

@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from shmrerun import _core
 from shmrerun.aggregator.descriptors import same_file
 from shmrerun.aggregator.replay import Replay
-from shmrerun.framing import ARROW_MSG, END, FRAME, HOLE, MESSAGE_HEADER_BYTES, STREAM_HEADER_BYTES, split_messages
+from shmrerun.framing import (
+    ARROW_MSG,
+    BLUEPRINT_ACTIVATION,
+    END,
+    FRAME,
+    HOLE,
+    MESSAGE_HEADER_BYTES,
+    SET_STORE_INFO,
+    STREAM_HEADER_BYTES,
+    split_messages,
+)
 from shmrerun.shm.locks import WRITER, lock_file
 
 if TYPE_CHECKING:
@@ -71,6 +81,7 @@ class CommitLog:
         self._is_locked = False
         self._tail_bytes = 0  # what lies behind `size`: a footer, or the rest of a failed write
         self._store_id = b""
+        self._lacks_info = False  # of the recording: a write that began the log was torn before it
         self._manifests: dict[bytes, Manifest] | None = None  # by store; None: not known yet, rebuilt from the file when needed
         self._replay: Replay | None = None  # of what a predecessor may have written before it died
         self._pieces: list[_Piece] = []  # temporal chunks of a spool, the oldest first
@@ -136,6 +147,7 @@ class CommitLog:
         self._cut()
         if not self.size:
             return b""
+        self._lacks_info = not self._has_info()
         found = [message for message in decoder.scan(fd, start) if message.kind == ARROW_MSG]
         self.chunks = len(found) + (1 if start else 0)  # at least: what matters is whether there are any
         if self._is_spool:
@@ -150,6 +162,14 @@ class CommitLog:
         if start < self.size:
             self._replay = Replay(start, self.size)
         return b"".join(sorted(decoder.row_ids(fd, start)))
+
+    def _has_info(self) -> bool:
+        """Whether the recording's store info is in the log: its first message, or what follows a default blueprint."""
+        from shmrerun.rrd import decoder, encoder
+
+        own = encoder.store_id(*self._ids)
+        infos = (message for message in decoder.scan(self.fd) if message.kind == SET_STORE_INFO and message.end <= self.size)
+        return any(own in decoder.read_payload(self.fd, message) for message in infos)
 
     def scanned(self, offset: int) -> None:
         """No row that is not committed may lie before an offset: messages of what a predecessor wrote are looked for no more."""
@@ -168,7 +188,7 @@ class CommitLog:
             for message in decoder.scan(other.fd):
                 if message.kind != END and message.end <= other.size:
                     self._copy(other.fd, message.offset, message.end)
-        self.chunks, self._store_id = other.chunks, other._store_id
+        self.chunks, self._store_id, self._lacks_info = other.chunks, other._store_id, other._lacks_info
         if other._replay is not None:
             other._replay.load(other.fd)
             self._replay = other._replay
@@ -193,7 +213,7 @@ class CommitLog:
         from shmrerun.rrd import encoder
         from shmrerun.rrd.chunk import encode
 
-        if not self.size:
+        if not self.size or self._lacks_info:
             self._start()
         if not self._store_id:
             self._store_id = encoder.store_id(*self._ids)
@@ -215,19 +235,22 @@ class CommitLog:
         """Write ready-made messages, framed and one behind the other, completely or not at all, less those that the log has already.
 
         Returns the bytes written. ValueError: they are no messages; OSError: nothing was added, the file is as before. Of chunks that
-        do not decode the footer says nothing; all others are decompressed, once.
+        do not decode the footer says nothing; all others are decompressed, once. A blueprint that is the first of all comes before the
+        recording's store info: a viewer that knows the recording already has a layout for it, and leaves a default one aside.
         """
         view = memoryview(data)
         messages = [(kind, view[start:end]) for kind, start, end in split_messages(data)]
         texts = [message for _, message in messages]
-        if not self.size:
+        leads = not self.size and bool(messages) and (messages[0][0], messages[-1][0]) == (SET_STORE_INFO, BLUEPRINT_ACTIVATION)
+        if (not self.size and not leads) or self._lacks_info:
             self._start()
+        header, info = self._head() if leads else (b"", b"")
         found = self._replay.find(self.fd, texts) if self._replay is not None else []
         rest = texts[len(found) :]
         chunks = [self._chunk(kind, message) for kind, message in messages[len(found) :]]
-        offset, total = self.size, sum(map(len, rest))
+        offset, total = self.size + len(header), sum(map(len, rest))
         if total:
-            self._write(rest, total)
+            self._write([header, *rest, info] if leads else rest, len(header) + total + len(info))
             self.chunks += 1  # what matters is whether there are any
         if self._replay is not None:
             self._replay.answered(texts, found)
@@ -256,12 +279,19 @@ class CommitLog:
             decoder.add_chunk(self._manifests, arrow_msg, chunk, offset + head, size - head)
 
     def _start(self) -> None:
+        """Write what the log lacks at its beginning."""
+        head = b"".join(self._head())
+        self._write([head], len(head))
+        self._lacks_info = False
+
+    def _head(self) -> tuple[bytes, bytes]:
+        """What a log begins with: the stream's header, empty if it is there, and the recording's store info."""
         from shmrerun.rrd import encoder
 
         self._store_id = encoder.store_id(*self._ids)
-        head = encoder.stream_header() + encoder.set_store_info(self._store_id, _core.row_id())
-        self._write([head], len(head))
-        self._manifests = {}
+        if not self.size:
+            self._manifests = {}
+        return b"" if self.size else encoder.stream_header(), encoder.set_store_info(self._store_id, _core.row_id())
 
     def _write(self, buffers: Sequence[bytes | memoryview], total: int) -> None:
         """Append all buffers. A short or failed write is undone before anything else is appended."""

@@ -306,9 +306,9 @@ class Blueprint:
         Raises
         ------
         ValueError
-            An active tab is none of its tabs. No file was written.
-        OSError
-            The file cannot be written.
+            An active tab is none of its tabs; the application id is empty. No file was written.
+        SinkError
+            (a RuntimeError) The file cannot be written.
         """
         from shmrerun.blueprint.sending import save
 

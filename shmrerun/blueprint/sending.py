@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import os
     from typing import Any
 
 
 def save(blueprint: Any, application_id: str, path: str | os.PathLike[str] | None) -> None:
     """See :meth:`shmrerun.blueprint.Blueprint.save`; takes whatever logs itself."""
+    from shmrerun.errors import SinkError
     from shmrerun.rrd.recorder import record
 
     data = record(blueprint, application_id).file()
-    with open(f"{application_id}.rbl" if path is None else str(path), "wb") as file:
-        file.write(data)
+    name = f"{application_id}.rbl" if path is None else str(path)
+    try:
+        with open(name, "wb") as file:
+            file.write(data)
+    except OSError as error:
+        raise SinkError(f"The blueprint's file cannot be written: {error.strerror or error} ({os.path.abspath(name)})") from error
 
 
 def connect(blueprint: Any, application_id: str, url: str | None, *, make_active: bool, make_default: bool) -> None:

@@ -252,7 +252,7 @@ class TableBlueprint:
             raise TypeError(f"TableBlueprint.sort_by is a str, a SortBy or None, got {type(self.sort_by).__name__}")
 
     def save(self, application_id: str, path: str | os.PathLike[str] | None = None) -> None:
-        """Write the blueprint to a file, ``<application_id>.rbl`` without a path. OSError: it cannot be written."""
+        """Write the blueprint to a file, ``<application_id>.rbl`` without a path. SinkError: it cannot be written."""
         from shmrerun.blueprint.sending import save
 
         save(self, application_id, path)

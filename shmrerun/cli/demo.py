@@ -198,11 +198,39 @@ def run(arguments: argparse.Namespace) -> int:
 def _send(arguments: argparse.Namespace) -> None:
     """Set the sink that the options ask for. RuntimeError: it cannot be had."""
     if arguments.view:
-        rr.spawn()
+        rr.spawn(default_blueprint=_layout())
     elif arguments.web:
-        rr.serve_web()
+        rr.serve_web(default_blueprint=_layout())
     else:
-        rr.save(arguments.out)
+        rr.save(arguments.out, default_blueprint=_layout())
+
+
+def _layout() -> Any:
+    """What viewers show: the workers' speed and the files' size over time, what the last file is made of, messages, progress."""
+    import shmrerun.blueprint as rrb
+
+    speed = rrb.TimeSeriesView(origin="/workers", name="Milliseconds to parse a file, by worker", plot_legend=rrb.PlotLegend("LeftTop"))
+    kinds = rrb.BarChartView(origin="/files/node_kinds", name="What a file is made of", plot_legend=rrb.PlotLegend(visible=False))
+    size = rrb.TimeSeriesView(
+        origin="/files",
+        contents=["+ $origin/lines", "+ $origin/functions"],
+        name="Lines and functions of a file",
+        overrides={"/files/functions": rr.SeriesPoints(colors=[255, 170, 0], marker_sizes=2)},
+        plot_legend=rrb.PlotLegend("LeftTop"),
+    )
+    messages = rrb.TextLogView(origin="/messages", name="Messages")
+    done = rrb.TimeSeriesView(
+        origin="/progress", name="Files done, percent", axis_y=rrb.ScalarAxis(range=(0, 100)), plot_legend=rrb.PlotLegend(visible=False)
+    )
+    legend = rrb.TextDocumentView(origin="/files/node_kinds/legend", name="Kinds")
+    return rrb.Blueprint(
+        rrb.Vertical(
+            rrb.Horizontal(speed, kinds, legend, column_shares=[5, 4, 2]),
+            rrb.Horizontal(size, rrb.Tabs(messages, done, active_tab=0), column_shares=[5, 6]),
+        ),
+        rrb.TimePanel(timeline="wall", state="collapsed"),
+        collapse_panels=True,
+    )
 
 
 def _arrived() -> int | None:
@@ -266,9 +294,12 @@ def _quantile(ascending: list[int], part: float) -> int | None:
 def count_rows(path: str) -> tuple[int, int]:
     """Count the rows that a program logged (not properties, nor notes of the aggregator) and the chunks of a file."""
     from shmrerun.rrd.decoder import batches
+    from shmrerun.rrd.encoder import RECORDING
 
     rows = chunks = 0
-    for _, _, batch in batches(path):
+    for _, arrow_msg, batch in batches(path):
+        if arrow_msg.store_id.kind != RECORDING:
+            continue
         chunks += 1
         entity_path = (batch.schema.metadata or {}).get(b"rerun:entity_path", b"")
         if not entity_path.startswith(_NOT_LOGGED):

@@ -28,7 +28,7 @@ def connect_grpc(
     flush_timeout_sec
         Seconds without progress after which a flush, ``disconnect`` and the end of the program give up; None: a flush never does.
     default_blueprint
-        Bytes or file of a blueprint, sent first.
+        A blueprint as for :func:`send_blueprint`, sent first; viewers that know the application keep what they show.
     recording
         Instead of the active recording.
 
@@ -65,7 +65,7 @@ def serve_grpc(
     grpc_port
         Port on this machine, 9876 by default; 0: any free one, which the URL names.
     default_blueprint
-        Bytes or file of a blueprint, which viewers get first.
+        A blueprint as for :func:`send_blueprint`, which viewers get first.
     recording
         Instead of the active recording.
     server_memory_limit

@@ -135,7 +135,7 @@ def notebook_show(
     width, height
         Of the viewer: pixels, 640 and 480 by default, or ``"auto"``.
     blueprint
-        Bytes of an ``.rbl`` file or its path; made active and the default one.
+        As for :func:`send_blueprint`; made active and the default one.
     recording
         Instead of the active recording.
 

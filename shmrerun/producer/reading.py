@@ -62,9 +62,8 @@ class Pieces:
         before = tail.offset
         data = tail.next(_ALL)
         if data and not before:
-            kind, start, end = next(split_messages(memoryview(data)[STREAM_HEADER_BYTES:]))
-            if kind == SET_STORE_INFO:
-                self._info = data[STREAM_HEADER_BYTES + start : STREAM_HEADER_BYTES + end]
+            body = memoryview(data)[STREAM_HEADER_BYTES:]  # a default blueprint comes before the recording, with a store info of its own
+            self._info = b"".join([body[start:end] for kind, start, end in split_messages(body) if kind == SET_STORE_INFO])
         elif data:
             data = data[:STREAM_HEADER_BYTES] + self._info + data[STREAM_HEADER_BYTES:]
         if not take:

@@ -120,22 +120,26 @@ def replace(stream: Stream | None, call: str, wanted: list[Wanted], blueprint: A
             return []
     messages = default_messages(stream, blueprint)
     with session.tree.meeting(wanted=TREE_VARIABLE in os.environ):
-        found = _replace(stream, session, wanted)
-    if messages and found:
+        found, is_sent = _replace(stream, session, wanted, messages)
+    if messages and found and not is_sent:
         send_messages(stream, messages)
     return found
 
 
-def _replace(stream: Stream, session: Session, wanted: list[Wanted]) -> list[Sink]:
+def _replace(stream: Stream, session: Session, wanted: list[Wanted], messages: bytes) -> tuple[list[Sink], bool]:
+    """Returns the entries, and whether the messages have been sent: before the first sink, so that its log begins with them."""
     active = session.active_sink()
     met = TREE_VARIABLE in os.environ  # processes of a named tree begin a file together, whoever comes first
     if active is not None and wanted[0].is_same(active) and (not session.may_set_sink() or (met and active.owner != session.tree.ref)):
-        return []
+        return [], False
     session = _settle(stream, session)
+    is_first = session.active_sink() is None
     try:
         for one in reversed(wanted):  # all are opened before the sink changes, the log last: its file may be the present one
             one.open(session, begun=met and active is None, own=lambda: _files_of(session))
         found = []
+        if is_first and messages:
+            send_messages(stream, messages)
         for number, one in enumerate(wanted):
             flags = one.flags | (SINK_BESIDE if number else 0)
             found.append(session.set_sink(one.kind, flags, one.text, one.fd))
@@ -146,7 +150,7 @@ def _replace(stream: Stream, session: Session, wanted: list[Wanted]) -> list[Sin
     _owns(session)
     for one, sink in zip(wanted, found, strict=True):
         one.settle(session, sink)
-    return found
+    return found, is_first
 
 
 def _owns(session: Session) -> None:

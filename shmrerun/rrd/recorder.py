@@ -34,9 +34,18 @@ class Recorder:
     application_id
         Of the recordings that the blueprint is for.
 
+    Raises
+    ------
+    TypeError, ValueError
+        The application id is no str, or empty.
+
     """
 
     def __init__(self, application_id: str) -> None:
+        if not isinstance(application_id, str):
+            raise TypeError(f"application_id must be a str, got {type(application_id).__name__}")
+        if not application_id:
+            raise ValueError("Application ID must not be empty")
         self.store_id = store_id(application_id, f"rec_{os.urandom(16).hex()}", BLUEPRINT)
         self._times: dict[str, int] = {}
         self._chunks: list[Chunk] = []

@@ -68,7 +68,10 @@ def compare(path: str) -> tuple[str, str]:
         ours = run([sys.executable, "-c", AS_RERUN, path, *arguments], directory, _RERUN_TEST_FORCE_SAVE=files["ours"])
         if ours.returncode:
             return "FAIL", last_line(ours)
-        theirs_rows, ours_rows = (normalised(file, several=True) for file in files.values())
+        try:
+            theirs_rows, ours_rows = (normalised(file, several=True) for file in files.values())
+        except RuntimeError as error:
+            return "FAIL", f"cannot be read: {str(error)[:300]}"
         if theirs_rows != ours_rows:
             differing = [pair for pair in zip(theirs_rows, ours_rows, strict=False) if pair[0] != pair[1]]
             return "FAIL", f"blueprints of {len(theirs_rows)} and {len(ours_rows)} rows differ: {str(differing[:1])[:600]}"

@@ -36,6 +36,83 @@ def activations(path):
     ]
 
 
+LAYOUT = (
+    'rrb.Blueprint(rrb.Horizontal(rrb.Spatial3DView(background=[1, 2, 3], overrides={"a": m.Points3D.from_fields(radii=1)}), '
+    'rrb.TimeSeriesView(axis_y=rrb.ScalarAxis(range=(0, 1)))), rrb.TimePanel(state="collapsed", play_state="playing"))'
+)
+
+
+def stored(path):
+    """Entities of each blueprint in a file, and whether the file is sound."""
+    from rerun.chunk import RrdReader
+
+    assert rerun("rrd", "verify", path).returncode == 0
+    reader = RrdReader(str(path))
+    return [sorted(chunk.entity_path for chunk in reader.stream(store=store)) for store in reader.blueprints()]
+
+
+@pytest.mark.parametrize("package", ["shmrerun", "rerun"])
+@pytest.mark.parametrize("how", ["send", "default", "init", "worker", "spawned", "view", "container", "sinks", "memory"])
+def test_objects_are_sent_as_files_are(tmp_path, package, how):
+    """A Blueprint, a view and a container, ours or rerun-sdk's, go wherever the bytes of a blueprint go."""
+    source = f"""
+        import multiprocessing, os, sys
+        import shmrerun as rr
+        import {package} as m
+        import {package}.blueprint as rrb
+
+        def layout():
+            return {LAYOUT}
+
+        def work(given):
+            rr.send_blueprint(given)
+
+        def main():
+            out, how = sys.argv[1:]
+            made = layout()
+            if how == "view":
+                made = made.root_container.contents[0]
+            elif how == "container":
+                made = made.root_container
+            rr.init("app", default_blueprint=made if how == "init" else None)
+            if how == "sinks":
+                rr.set_sinks(rr.FileSink(out), default_blueprint=made)
+            elif how == "memory":
+                found = rr.memory_recording()
+            else:
+                rr.save(out, default_blueprint=made if how in ("default", "view") else None)
+            rr.log("a", rr.Scalars(0))
+            if how in ("send", "container", "memory"):
+                rr.send_blueprint(made, make_active=False)
+            elif how == "worker":
+                pid = os.fork()
+                if pid == 0:
+                    rr.send_blueprint(made)
+                    os.kill(os.getpid(), 9)
+                os.waitpid(pid, 0)
+            elif how == "spawned":
+                process = multiprocessing.get_context("spawn").Process(target=work, args=(made,))
+                process.start()
+                process.join()
+                assert process.exitcode == 0
+            if how == "memory":
+                with open(out, "wb") as file:
+                    file.write(found.drain_as_bytes())
+
+        if __name__ == "__main__":
+            main()
+    """
+    run(source, tmp_path, arguments=(tmp_path / "out.rrd", how))
+    (entities,) = stored(tmp_path / "out.rrd")
+    counts = [sum(entity.startswith(kind) for entity in entities) for kind in ("/view/", "/container/", "/viewport", "/time_panel")]
+    assert counts == ([6, 1, 1, 0] if how == "view" else [9, 1, 1, 0] if how == "container" else [9, 1, 1, 2])
+    assert scalars(check(tmp_path / "out.rrd"), "/a") == [0]
+    infos = [m.info.store_id.kind for m in messages(tmp_path / "out.rrd", framing.SET_STORE_INFO, proto.SetStoreInfo)]
+    assert infos == ([2, 1] if how in ("default", "view", "sinks", "init") else [1, 2]), "a default blueprint comes before the recording"
+    sent = {"send": (False, True), "container": (False, True), "memory": (False, True), "worker": (True, True), "spawned": (True, True)}
+    assert activations(tmp_path / "out.rrd") == [("app", *sent.get(how, (False, True)))]
+
+
 def check_both(path, plan):
     """The file has a recording and the blueprint of its application, and both in the footer; returns the recording's rows."""
     rows = check(path)

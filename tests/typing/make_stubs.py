@@ -321,7 +321,7 @@ def views_stub() -> str:
     for name, row in VIEWS.items():
         own = [f"{one.parameter}: {_VIEW_FORMS.get(one.archetype, f'archetypes.{one.archetype}')} | None = None" for one in row.properties]
         lines += [f"class {name}(View):", *_doc(getattr(views, name)), *_wrapped("__init__", [*_VIEW_COMMON, *own], "None"), ""]
-    return _FIRST.format("D204, E501") + "\n".join(lines)
+    return _FIRST.format("D204") + "\n".join(lines)
 
 
 def blueprint_stub() -> str:
@@ -385,7 +385,7 @@ def blueprint_components_stub() -> str:
     lines += [f"class {name}Batch(ComponentBatch): ..." for name in sorted(blueprint_types.COMPONENTS)]
     lines += [line for name in sorted(factory.BLUEPRINT_LIKES) for line in _likes(name, blueprint_types.COMPONENTS[name][1])]
     lines += ["", "__all__ = [", *(f'    "{name}",' for name in blueprint_components.__all__), "]"]
-    return _FIRST.format("D204, E501, I001, PYI052") + "\n".join(lines) + "\n"
+    return _FIRST.format("D204, E501, PYI052") + "\n".join(lines) + "\n"
 
 
 def _value_class(name: str, bases: Iterable[str], converter: str, field: str) -> list[str]:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 import shmrerun
+import shmrerun.blueprint as rrb
 from shmrerun import archetypes as rr
 from shmrerun import components, encodings
 
@@ -88,3 +89,25 @@ def program(positions: npt.NDArray[np.float32]) -> None:
     shmrerun.set_time("step", sequence="one")  # error: call-overload
     shmrerun.init()  # error: call-arg
     shmrerun.save(5)  # error: arg-type
+
+
+def blueprints() -> rrb.Blueprint:
+    """Layouts: views with properties and overrides, containers, panels."""
+    rrb.Spatial3DView(
+        origin="/world",
+        contents=["+ $origin/**"],
+        background=[1, 2, 3],
+        line_grid=False,
+        overrides={"/a": [rr.Points3D([[1, 2, 3]]), rrb.EntityBehavior(visible=False)], "/b": rr.Boxes3D(sizes=[1, 2, 3]).visualizer()},
+        defaults=[rr.Points3D.from_fields(radii=1)],
+        time_ranges=rrb.VisibleTimeRange("t", start=rrb.TimeRangeBoundary.cursor_relative(seq=-1), end=rrb.TimeRangeBoundary.infinite()),
+    )
+    rrb.TimeSeriesView(plot_legend=rrb.PlotLegend("lefttop"), axis_y=rrb.ScalarAxis(range=(0, 1)))
+    rrb.Spatial2DView(nothing=1)  # error: call-arg
+    rrb.MapView(zoom="near")  # error: arg-type
+    rrb.archetypes.DataframeQuery(select=["a", "/b:c"], apply_latest_at=True)
+    rrb.table.TableBlueprint(filters=[rrb.table.col("x") > 1])
+    state: rrb.PanelState = rrb.PanelState.Hidden
+    made = rrb.Blueprint(rrb.Tabs(rrb.TextLogView(), active_tab=0), rrb.TimePanel(state=state), collapse_panels=True)
+    shmrerun.send_blueprint(made)
+    return made

@@ -34,7 +34,7 @@ BELOW = {  # room: rooms that it may import; each may import itself
     "aggregator": ("errors", "_core", "framing", "model", "rrd", "shm", "sinks"),
     "live": ("errors", "_core", "framing", "rrd", "shm", "sinks"),
     "integrations": ("errors", "model", "producer", "api", "package", "faces", "recording_stream"),
-    "cli": ("errors", "_core", "shm", "rrd", "sinks", "producer", "api", "package", "faces", "recording_stream", "testing"),
+    "cli": ("errors", "_core", "shm", "rrd", "sinks", "producer", "blueprint", "api", "package", "faces", "recording_stream", "testing"),
     "testing": ("errors", "_core", "shm"),  # what users' tests wait for
     "utilities": ("errors", "model", "faces"),
     "__main__": ("cli",),

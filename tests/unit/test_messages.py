@@ -67,6 +67,55 @@ def test_a_footer_for_each_store(tmp_path, resumed):
     assert counts == {(1, "recording"): 3, (2, "plan"): 2}
 
 
+def stores(path):
+    """Kind of the store of each store info in a log."""
+    with open(path, "rb") as file:
+        infos = [m for m in decoder.scan(file.fileno()) if m.kind == framing.SET_STORE_INFO]
+        return [proto.SetStoreInfo.FromString(decoder.read_payload(file.fileno(), m)).info.store_id.kind for m in infos]
+
+
+def test_a_default_blueprint_begins_a_log(tmp_path):
+    """A blueprint that is first comes before the recording's store info, with a sound footer; a later one, and other messages, do not."""
+    log = open_log(tmp_path / "log.rrd")
+    log.append_messages(plan(points()))
+    log.append(scalars())
+    log.append_messages(plan(points()))
+    log.finish()
+    assert kinds(tmp_path / "log.rrd") == [1, 2, 3, 1, 2, 1, 2, 3, 0]
+    assert stores(tmp_path / "log.rrd") == [2, 1, 2]
+    assert verify(tmp_path / "log.rrd")[0] == 0
+    counts = {store.kind: table.num_rows for store, _, table in tables(tmp_path / "log.rrd")}
+    assert counts == {1: 1, 2: 2}
+    other = open_log(tmp_path / "other.rrd")
+    other.append_messages(framed(scalars(), encoder.store_id("app", "recording")))
+    assert kinds(tmp_path / "other.rrd") == [1, 2]
+
+
+@pytest.mark.parametrize("rows", [1, 0])
+def test_a_log_whose_first_write_was_torn_gets_its_store_info(tmp_path, rows):
+    """Wherever the first write was torn: a successor writes what is missing, the recording's store info once."""
+    record = plan(points(), scalars("/b"))
+    log = open_log(tmp_path / "whole.rrd")
+    log.append_messages(record)
+    whole = (tmp_path / "whole.rrd").read_bytes()
+    ends = [0, framing.STREAM_HEADER_BYTES, *(message.end for message in decoder.scan(tmp_path / "whole.rrd"))]
+    assert ends[-1] == len(whole)
+    for end in sorted({*ends, *(end + 7 for end in ends[:-1])}):
+        path = tmp_path / f"torn{end}.rrd"
+        path.write_bytes(whole[:end])
+        successor = open_log(path)
+        successor.resume(0)
+        if rows:
+            successor.append(scalars())
+        successor.append_messages(record)
+        successor.append(scalars(start=3))
+        successor.finish()
+        assert verify(path)[0] == 0, end
+        assert sorted(stores(path)) == [1, 2], end
+        assert len(read(path)) == 1 + rows, end
+        assert sum(kind == framing.ARROW_MSG for kind in kinds(path)) == 3 + rows, end
+
+
 def test_what_does_not_decode_is_written_and_not_in_the_footer(tmp_path):
     """A message that this version cannot read is relayed all the same."""
     log = open_log(tmp_path / "log.rrd")

@@ -217,3 +217,27 @@ def test_shown_and_ended_in_one_cell(kernel, tmp_path):
     path = tmp_path / "seen.rrd"
     kernel.until(lambda: scalars(rows_of(pieces, path), "/x") == list(range(50)), "all rows")
     assert scalars(check(tmp_path / "out.rrd"), "/x") == list(range(50))
+
+
+def test_a_view_as_the_value_of_a_cell(kernel, tmp_path):
+    """A view, a container or a blueprint at the end of a cell shows the recording in a widget, laid out by it."""
+    from rerun.chunk import RrdReader
+
+    kernel.run(SETUP + "import shmrerun.blueprint as rrb\nrr.log('x', rr.Scalars(1))")
+    kernel.run("rrb.TimeSeriesView(origin='/x', name='Mine')")
+    assert len(kernel.widgets) == 1
+    (comm,) = kernel.widgets
+    path = tmp_path / "widget.rrd"
+
+    def names():
+        """Names of the views that the widget has got."""
+        pieces = kernel.widgets[comm]
+        path.write_bytes(pieces[0] + b"".join(piece[12:] for piece in pieces[1:]) if pieces else b"")
+        reader = RrdReader(str(path)) if pieces else None
+        stores = reader.blueprints() if reader is not None else []
+        batches = [chunk.to_record_batch() for store in stores for chunk in reader.stream(store=store)]
+        column = "ViewBlueprint:display_name"
+        return [name for batch in batches if column in batch.schema.names for (name,) in batch.column(column).to_pylist()]
+
+    kernel.until(lambda: names() == ["Mine"], "the blueprint comes")
+    assert scalars(rows_of(kernel.widgets[comm], path), "/x") == [1]
