@@ -23,6 +23,8 @@ BELOW = {  # room: rooms that it may import; each may import itself
     "model": ("errors", "_core"),
     "shm": ("errors", "_core", "framing"),
     "rrd": ("errors", "_core", "framing", "model"),
+    "chunk": ("rrd",),  # the face of its chunks and readers
+    "experimental": ("errors", "chunk", "api"),
     "sinks": ("errors",),
     "producer": ("errors", "_core", "framing", "model", "rrd", "shm", "sinks"),
     "recording_stream": ("errors", "_core", "model", "shm", "sinks", "producer"),
