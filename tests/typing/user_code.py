@@ -88,3 +88,17 @@ def program(positions: npt.NDArray[np.float32]) -> None:
     shmrerun.set_time("step", sequence="one")  # error: call-overload
     shmrerun.init()  # error: call-arg
     shmrerun.save(5)  # error: arg-type
+
+
+def reading(path: str) -> int:
+    with shmrerun.read(path) as recording:
+        rows = sum(entity.num_rows for entity in recording.entities.values())
+        view: shmrerun.RecordingView = recording.view("step", ["/a/**", "- /a/b"])
+        view.select("/a:x").filter_range(1, 5).to_arrow_table()
+        recording.columns("/a:x", index=None)
+        recording.view(5)  # error: arg-type
+        shmrerun.send_chunks(recording)
+        shmrerun.send_dataframe(recording["/a"], index="step")
+    chunk = shmrerun.chunk.Chunk.from_columns("/a", [shmrerun.TimeColumn("step", sequence=[1])], rr.Scalars.columns(scalars=[1.0]))
+    chunk.with_entity_path("/b").id.upper()
+    return rows
