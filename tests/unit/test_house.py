@@ -35,7 +35,7 @@ BELOW = {  # room: rooms that it may import; each may import itself
     "live": ("errors", "_core", "framing", "rrd", "shm", "sinks"),
     "importers": ("errors", "model", "rrd", "api", "package", "faces", "recording_stream"),
     "integrations": ("errors", "model", "producer", "api", "package", "faces", "recording_stream"),
-    "cli": ("errors", "_core", "shm", "rrd", "sinks", "producer", "api", "package", "faces", "recording_stream", "testing"),
+    "cli": ("errors", "_core", "framing", "shm", "rrd", "sinks", "producer", "api", "package", "faces", "recording_stream", "testing"),
     "testing": ("errors", "_core", "shm"),  # what users' tests wait for
     "utilities": ("errors", "model", "faces"),
     "__main__": ("cli",),
