@@ -27,8 +27,11 @@ from shmrerun.api import (
     reset_time,
     save,
     send_blueprint,
+    send_chunks,
     send_columns,
+    send_dataframe,
     send_property,
+    send_record_batch,
     send_recording_name,
     send_recording_start_time_nanos,
     set_log_tick_enabled,
@@ -60,7 +63,7 @@ from shmrerun.recording_stream import (
 if TYPE_CHECKING:
     from typing import Any
 
-_MODULES = ("archetypes", "blueprint", "components", "datatypes", "encodings", "error_utils", "utilities")
+_MODULES = ("archetypes", "blueprint", "chunk", "components", "datatypes", "encodings", "error_utils", "experimental", "utilities")
 _LAZY = {  # name: the module that has it, imported when the name is first used
     name: module
     for module, names in {
@@ -133,8 +136,11 @@ __all__ = [
     "reset_time",
     "save",
     "send_blueprint",
+    "send_chunks",
     "send_columns",
+    "send_dataframe",
     "send_property",
+    "send_record_batch",
     "send_recording_name",
     "send_recording_start_time_nanos",
     "set_global_data_recording",

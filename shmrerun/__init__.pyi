@@ -8,10 +8,12 @@ import numpy as np
 
 from shmrerun import archetypes as archetypes
 from shmrerun import blueprint as blueprint
+from shmrerun import chunk as chunk
 from shmrerun import components as components
 from shmrerun import datatypes as datatypes
 from shmrerun import encodings as encodings
 from shmrerun import error_utils as error_utils
+from shmrerun import experimental as experimental
 from shmrerun import utilities as utilities
 from shmrerun.api import (
     __version__ as __version__,
@@ -53,10 +55,19 @@ from shmrerun.api import (
     send_blueprint as send_blueprint,
 )
 from shmrerun.api import (
+    send_chunks as send_chunks,
+)
+from shmrerun.api import (
     send_columns as send_columns,
 )
 from shmrerun.api import (
+    send_dataframe as send_dataframe,
+)
+from shmrerun.api import (
     send_property as send_property,
+)
+from shmrerun.api import (
+    send_record_batch as send_record_batch,
 )
 from shmrerun.api import (
     send_recording_name as send_recording_name,
@@ -731,6 +742,7 @@ __all__ = [
     "archetypes",
     "binary_stream",
     "blueprint",
+    "chunk",
     "cleanup_if_forked_child",
     "components",
     "connect_grpc",
@@ -740,6 +752,7 @@ __all__ = [
     "encodings",
     "error_utils",
     "escape_entity_path_part",
+    "experimental",
     "get_application_id",
     "get_data_recording",
     "get_global_data_recording",
@@ -764,8 +777,11 @@ __all__ = [
     "script_setup",
     "script_teardown",
     "send_blueprint",
+    "send_chunks",
     "send_columns",
+    "send_dataframe",
     "send_property",
+    "send_record_batch",
     "send_recording_name",
     "send_recording_start_time_nanos",
     "serve_grpc",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from shmrerun import _core
 from shmrerun.model import times
+from shmrerun.model.auto_index import AUTO_INDEX
 from shmrerun.producer import messages
 from shmrerun.producer import sinks as sinking
 from shmrerun.producer.active import active_stream
@@ -317,6 +318,71 @@ def send_blueprint(
     >>> rr.send_blueprint(rrb.Horizontal(rrb.Spatial3DView(origin="/world"), rrb.TimeSeriesView(origin="/plots")))
     """
     messages.send_blueprint(active_stream(recording), blueprint, make_active=make_active, make_default=make_default)
+
+
+def send_chunks(chunks: Any, *, recording: RecordingStream | None = None) -> None:
+    """Send chunks that were made or read elsewhere.
+
+    Parameters
+    ----------
+    chunks
+        A :class:`shmrerun.chunk.Chunk`, an iterable of them, a :class:`Recording` or anything of :mod:`shmrerun.chunk` that has chunks;
+        also those of ``rerun.chunk``, and record batches with Rerun's metadata.
+    recording
+        Instead of the active recording.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Something that is no chunk. Those before it were sent.
+
+    Notes
+    -----
+    They become rows of this recording, whatever application or recording they came from; chunk ids, row ids and times are kept, and
+    the thread's current times are not added. Safe when it returns, and in the file as they are: small chunks stay small. A recording
+    in a file is read chunk by chunk while it is sent.
+    """
+    from shmrerun.producer.chunks import send_chunks as send
+
+    send(active_stream(recording), chunks)
+
+
+def send_record_batch(
+    batch: Any,
+    recording: RecordingStream | None = None,
+    *,
+    index: Any = AUTO_INDEX,
+    entity_path: str | None = None,
+) -> None:
+    """Send a table whose columns are timelines and components: :meth:`shmrerun.chunk.Chunk.from_record_batch`, then :func:`send_chunks`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As those raise them. Nothing was sent.
+    """
+    from shmrerun.producer.chunks import send_record_batch as send
+
+    send(active_stream(recording), batch, index, entity_path)
+
+
+def send_dataframe(
+    df: Any,
+    recording: RecordingStream | None = None,
+    *,
+    index: Any = AUTO_INDEX,
+    entity_path: str | None = None,
+) -> None:
+    """Send a data frame whose columns are timelines and components: :meth:`shmrerun.chunk.Chunk.from_dataframe`, then :func:`send_chunks`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As those raise them. Batches before the one at fault were sent.
+    """
+    from shmrerun.producer.chunks import send_dataframe as send
+
+    send(active_stream(recording), df, index, entity_path)
 
 
 def rerun_shutdown() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from shmrerun.model import auto_index
 from shmrerun.model.batches import ComponentBatchLike
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 #: What a value of :class:`shmrerun.AnyValues` may be: a batch, an Arrow array, anything that NumPy makes an array of.
 ComponentValueLike: TypeAlias = ComponentBatchLike | Any
 
+AUTO_INDEX = auto_index.AUTO_INDEX
 EXTERNAL_IMPORTER_INCOMPATIBLE_EXIT_CODE = 66  # an importer that a viewer starts ends with it for a file that it does not know
 RECORDING_PROPERTIES_PATH = "/__properties"  # the entity that holds the recording's properties
 
@@ -25,21 +27,6 @@ SORBET_COMPONENT_TYPE = b"rerun:component_type"
 SORBET_ENTITY_PATH = b"rerun:entity_path"
 SORBET_INDEX_NAME = b"rerun:index_name"
 SORBET_IS_TABLE_INDEX = b"rerun:is_table_index"
-
-
-class _AutoIndex:
-    """Stands for "the index columns that the metadata name"."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "AUTO_INDEX"
-
-    def __reduce__(self) -> str:
-        return "AUTO_INDEX"  # there is one a process
-
-
-AUTO_INDEX = _AutoIndex()
 
 
 def __getattr__(name: str) -> Any:

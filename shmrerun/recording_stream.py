@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from shmrerun import _core, errors
 from shmrerun.model import times
 from shmrerun.model.archetype import archetype_class
+from shmrerun.model.auto_index import AUTO_INDEX
 from shmrerun.producer import active, identity, live, messages
 from shmrerun.producer import sinks as sinking
 from shmrerun.producer.active import active_stream
@@ -273,6 +274,24 @@ class RecordingStream:
         from shmrerun.importers.files import from_contents
 
         from_contents(self._stream, file_path, file_contents, entity_path_prefix, static)
+
+    def send_chunks(self, chunks: Any) -> None:
+        """Send chunks that were made or read elsewhere; see :func:`shmrerun.send_chunks`."""
+        from shmrerun.producer.chunks import send_chunks
+
+        send_chunks(self._stream, chunks)
+
+    def send_record_batch(self, batch: Any, *, index: Any = AUTO_INDEX, entity_path: str | None = None) -> None:
+        """Send a table whose columns are timelines and components; see :func:`shmrerun.send_record_batch`."""
+        from shmrerun.producer.chunks import send_record_batch
+
+        send_record_batch(self._stream, batch, index, entity_path)
+
+    def send_dataframe(self, df: Any, *, index: Any = AUTO_INDEX, entity_path: str | None = None) -> None:
+        """Send a data frame whose columns are timelines and components; see :func:`shmrerun.send_dataframe`."""
+        from shmrerun.producer.chunks import send_dataframe
+
+        send_dataframe(self._stream, df, index, entity_path)
 
     def send_blueprint(self, blueprint: Any, *, make_active: bool = True, make_default: bool = True) -> None:
         """Send a blueprint; see :func:`shmrerun.send_blueprint`."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -68,9 +69,45 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--name", metavar="NAME", help="of the tree (default: a new one); programs with the same name meet")
     run.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND ...", help="what to run, with its arguments")
 
-    for command in (demo, ps, wait, recover, clean):
+    files = _add_files(commands)
+    for command in (demo, ps, wait, recover, clean, *files):
         command.add_argument("--json", action="store_true", help="print one JSON object, and nothing else")
     return parser
+
+
+def _add_files(commands: Any) -> list[argparse.ArgumentParser]:
+    """Add the commands on files."""
+    verify = commands.add_parser(
+        "verify",
+        help="check whether recordings are whole",
+        description="Decodes every chunk. Exit status: 0 all are whole, 1 one is not, 2 one is missing or no .rrd file.",
+    )
+    verify.add_argument("--no-footer", action="store_true", help="do not mind a missing footer, as of a file that is being written")
+    stats = commands.add_parser("stats", help="what recordings hold: stores, timelines, entities, rows, sizes")
+    merge = commands.add_parser(
+        "merge",
+        help="make one file of several, or a finished one of one that is not",
+        description="Stores keep their ids; a chunk that comes twice is there once. Exit status: 0, 1 something could not be read, 2 "
+        "a file cannot be opened or written.",
+    )
+    merge.add_argument("-o", "--out", required=True, metavar="FILE", help="the file to write; may be one of those that are read")
+    for command in (verify, stats, merge):
+        command.add_argument("paths", nargs="+", metavar="FILE", help="an .rrd or .rbl file")
+
+    cat = commands.add_parser("cat", help="print rows as text, one a line, in the order of the file")
+    cat.add_argument("-n", type=_count("rows"), metavar="N", help="at most N rows")
+    cat.add_argument("-f", "--follow", action="store_true", help="wait for rows that are still to come, until the file is finished")
+    convert = commands.add_parser(
+        "convert",
+        help="write Parquet files, one for each entity, or one for all over a timeline",
+        description="Exit status: 0, 1 Parquet cannot hold an entity (it is left out), 2 nothing could be read or written.",
+    )
+    convert.add_argument("-o", "--out", required=True, metavar="OUT", help="a directory, or a .parquet file for all entities")
+    for command in (cat, convert):
+        command.add_argument("path", metavar="FILE", help="an .rrd file")
+        command.add_argument("--entity", action="append", metavar="EXPRESSION", help="/a, /a/** or - /a; may be given several times")
+        command.add_argument("--timeline", metavar="NAME", help="rows that have a time on it, sorted by it")
+    return [verify, stats, merge, cat, convert]
 
 
 def _count(what: str) -> Callable[[str], int]:

@@ -41,10 +41,10 @@ def valid(column: pa.Array) -> npt.NDArray[np.bool_]:
     return found[at : at + rows].view(np.bool_)
 
 
-def row_ids(column: pa.Array) -> npt.NDArray[np.uint64]:
-    """Row ids as two rows of numbers, high halves and low ones; they compare as the ids do."""
+def row_ids(column: pa.Array) -> npt.NDArray[Any]:
+    """Row ids as two rows of numbers, high halves and low ones; they compare as the ids do. Big-endian, over the same memory."""
     halves = np.frombuffer(column.buffers()[1], ">u8", 2 * len(column), 16 * column.offset) if len(column) else np.empty(0, ">u8")
-    return halves.reshape(-1, 2).T.astype(np.uint64)
+    return halves.reshape(-1, 2).T
 
 
 _LARGE = 64  # values in a row, on average, from which on lists are copied run by run

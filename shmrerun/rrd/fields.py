@@ -26,7 +26,7 @@ _ROW_ID_METADATA = {
     "ARROW:extension:name": "rerun.datatypes.TUID",
     "ARROW:extension:metadata": '{"namespace":"row"}',
 }
-_ROW_ID_FIELD = pa.field(ROW_ID, ROW_ID_TYPE, nullable=False, metadata=_ROW_ID_METADATA | {"rerun:is_sorted": "true"})
+ROW_ID_FIELD = pa.field(ROW_ID, ROW_ID_TYPE, nullable=False, metadata=_ROW_ID_METADATA | {"rerun:is_sorted": "true"})
 _TIME_TYPES = {SEQUENCE: pa.int64(), DURATION: pa.duration("ns"), TIMESTAMP: pa.timestamp("ns")}
 
 
@@ -77,7 +77,7 @@ class Fields:
                 field.with_metadata(field.metadata | {b"rerun:is_sorted": b"true"}) if mask >> place & 1 else field
                 for place, field in enumerate(self.time_fields)
             ]
-            schema = pa.schema([_ROW_ID_FIELD, *times, *self.component_fields])
+            schema = pa.schema([ROW_ID_FIELD, *times, *self.component_fields])
             found = self._schemas[mask] = schema, any(_has_dictionary(field.type) for field in schema)
         return found
 

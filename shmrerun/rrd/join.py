@@ -43,7 +43,7 @@ class Rows(NamedTuple):
     """
 
     times: _Int
-    ids: npt.NDArray[np.uint64]
+    ids: npt.NDArray[Any]
     columns: dict[int, pa.Array]
     others: dict[int, _Int]
     size: int
@@ -164,14 +164,13 @@ class _Entity:
         self.pieces = pieces
         self.starts = np.cumsum([0, *(len(piece.times) for piece in pieces)])
         times = np.concatenate([piece.times for piece in pieces])
-        high, low = np.concatenate([piece.ids for piece in pieces], axis=1)
         self.order: npt.NDArray[np.intp] | None = None
-        ascend = (times[1:] > times[:-1]) | (
-            (times[1:] == times[:-1]) & ((high[1:] > high[:-1]) | ((high[1:] == high[:-1]) & (low[1:] >= low[:-1])))
-        )
-        if not ascend.all():
-            self.order = np.lexsort((low, high, times))
-            times = times[self.order]
+        if not (times[1:] > times[:-1]).all():
+            high, low = np.concatenate([piece.ids for piece in pieces], axis=1).astype(np.uint64)
+            later = (high[1:] > high[:-1]) | ((high[1:] == high[:-1]) & (low[1:] >= low[:-1]))
+            if not ((times[1:] > times[:-1]) | ((times[1:] == times[:-1]) & later)).all():
+                self.order = np.lexsort((low, high, times))
+                times = times[self.order]
         self.times = times
         self.valid = {number: self._sorted(self._valid(number)) for number in sorted({n for piece in pieces for n in piece.columns})}
         self.slots = _slots(times, list(self.valid.values()))

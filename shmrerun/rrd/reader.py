@@ -203,7 +203,7 @@ class Recording:
 
         Columns: timelines, then components without the entity's path. KeyError: there is no such entity.
         """
-        path = canonical(entity_path)
+        path = entity_path if entity_path in self.entities else canonical(entity_path)  # a file may have paths that are not canonical
         columns = [column for column in self._contents.columns if column.entity_path == path]
         if not columns and path not in self.entities:
             raise KeyError(f"There is no entity {path!r} in the recording; recording.entities has {len(self.entities)}")

@@ -27,8 +27,7 @@ MODULES += tuple(f"blueprint{name}" for name in BLUEPRINTS)
 ABSENT = {  # reason: what rerun has, as a function, class, module or method of RecordingStream, and this version has not
     "viewers, servers and notebooks": {"web"},
     "trees of URDF files": {"urdf"},
-    "replay of chunks and tables": {"chunk", "send_chunks", "send_dataframe", "send_record_batch"},
-    "the query side": {"auth", "catalog", "experimental", "login", "logout", "server", "tracing_session"},
+    "the query side": {"auth", "catalog", "login", "logout", "server", "tracing_session"},
 }  # fmt: skip
 NOT_API = {  # reason: public by accident
     "imports of its files": {
@@ -80,8 +79,12 @@ DIFFERENT = {  # member: reason; as "Class.member", "Class()" for the constructo
     "RecordingStream.get_application_id": "a function patched in there, whose `recording` stands for self",
     "RecordingStream.is_enabled": "a function patched in there, whose `recording` stands for self",
     "RecordingStream.send_columns": "strict may be positional, as in Rerun 0.24",
+    "RecordingStream.send_dataframe": "AUTO_INDEX is our own",
+    "RecordingStream.send_record_batch": "AUTO_INDEX is our own",
     "TensorData.numpy": "force may be left out",
     "connect_grpc": "flush_timeout_sec of Rerun 0.24 is taken",
+    "send_dataframe": "AUTO_INDEX is our own",
+    "send_record_batch": "AUTO_INDEX is our own",
 }
 MORE = {  # public members that only our classes have
     **{name: {"value"} for name in ("ActiveTab", "IncludedContent", "ViewOrigin")},

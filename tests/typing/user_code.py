@@ -111,3 +111,17 @@ def blueprints() -> rrb.Blueprint:
     made = rrb.Blueprint(rrb.Tabs(rrb.TextLogView(), active_tab=0), rrb.TimePanel(state=state), collapse_panels=True)
     shmrerun.send_blueprint(made)
     return made
+
+
+def reading(path: str) -> int:
+    with shmrerun.read(path) as recording:
+        rows = sum(entity.num_rows for entity in recording.entities.values())
+        view: shmrerun.RecordingView = recording.view("step", ["/a/**", "- /a/b"])
+        view.select("/a:x").filter_range(1, 5).to_arrow_table()
+        recording.columns("/a:x", index=None)
+        recording.view(5)  # error: arg-type
+        shmrerun.send_chunks(recording)
+        shmrerun.send_dataframe(recording["/a"], index="step")
+    chunk = shmrerun.chunk.Chunk.from_columns("/a", [shmrerun.TimeColumn("step", sequence=[1])], rr.Scalars.columns(scalars=[1.0]))
+    chunk.with_entity_path("/b").id.upper()
+    return rows

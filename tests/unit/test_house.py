@@ -23,6 +23,8 @@ BELOW = {  # room: rooms that it may import; each may import itself
     "model": ("errors", "_core"),
     "shm": ("errors", "_core", "framing"),
     "rrd": ("errors", "_core", "framing", "model"),
+    "chunk": ("rrd",),  # the face of its chunks and readers
+    "experimental": ("errors", "chunk", "api"),
     "sinks": ("errors",),
     "producer": ("errors", "_core", "framing", "model", "rrd", "shm", "sinks"),
     "importers": ("errors", "_core", "framing", "model", "rrd", "shm", "producer", "faces"),
@@ -34,7 +36,9 @@ BELOW = {  # room: rooms that it may import; each may import itself
     "aggregator": ("errors", "_core", "framing", "model", "rrd", "shm", "sinks"),
     "live": ("errors", "_core", "framing", "rrd", "shm", "sinks"),
     "integrations": ("errors", "model", "producer", "api", "package", "faces", "recording_stream"),
-    "cli": ("errors", "_core", "shm", "rrd", "sinks", "producer", "blueprint", "api", "package", "faces", "recording_stream", "testing"),
+    "cli": (
+        "errors", "_core", "framing", "shm", "rrd", "sinks", "producer", "blueprint", "api", "package", "faces", "recording_stream", "testing",
+    ),  # fmt: skip
     "testing": ("errors", "_core", "shm"),  # what users' tests wait for
     "utilities": ("errors", "model", "faces"),
     "__main__": ("cli",),

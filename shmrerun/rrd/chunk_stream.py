@@ -1,0 +1,256 @@
+"""Chunks of files, one after the other: :mod:`shmrerun.chunk`'s readers, stores and streams.
+
+Source: names and behaviour of ``rerun.chunk`` of rerun-sdk 0.41.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+from shmrerun import _core
+from shmrerun.rrd.chunk import tuid_text
+from shmrerun.rrd.chunk_object import Chunk
+from shmrerun.rrd.encoder import set_store_info, store_id
+from shmrerun.rrd.file_writer import FileWriter
+from shmrerun.rrd.filters import EntityFilter
+from shmrerun.rrd.reader import Recording, read
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Iterator
+
+    import pyarrow as pa
+
+    from shmrerun.rrd.stored import StoreEntry
+
+_EVERYTHING = ("/**", "/__properties/**")
+
+
+class LazyChunkStream:
+    """Chunks that are read and worked on when they are asked for.
+
+    :meth:`filter`, :meth:`drop`, :meth:`split`, :meth:`map`, :meth:`flat_map` and :meth:`merge` take over the streams they are called
+    on, which cannot be used again (ValueError). Iterating, :meth:`to_chunks`, :meth:`collect` and :meth:`write_rrd` run the stream, each
+    time from its beginning. One chunk is in memory at a time, and some that are read ahead.
+    """
+
+    def __init__(self, make: Callable[[], Iterator[Chunk]]) -> None:
+        self._make: Callable[[], Iterator[Chunk]] | None = make
+
+    @staticmethod
+    def from_iter(chunks: Iterable[Chunk]) -> LazyChunkStream:
+        """A stream of chunks that are at hand."""
+        return LazyChunkStream(lambda: iter(chunks))
+
+    @staticmethod
+    def merge(*streams: LazyChunkStream) -> LazyChunkStream:
+        """The chunks of all streams, one stream after the other."""
+        makers = [stream._take() for stream in streams]
+        return LazyChunkStream(lambda: itertools.chain.from_iterable(make() for make in makers))
+
+    def _run(self) -> Callable[[], Iterator[Chunk]]:
+        if self._make is None:
+            raise ValueError("This stream was taken over by another one that was made of it; use that one")
+        return self._make
+
+    def _take(self) -> Callable[[], Iterator[Chunk]]:
+        make = self._run()
+        self._make = None
+        return make
+
+    def filter(
+        self, *, content: Any = None, has_timeline: str | None = None, is_static: bool | None = None, components: Any = None
+    ) -> LazyChunkStream:
+        """Keep what fits all that is said.
+
+        Parameters
+        ----------
+        content
+            Entities, by expressions as :meth:`Recording.view` takes them.
+        has_timeline
+            Chunks that have it.
+        is_static
+            Static chunks, or only others.
+        components
+            Names or descriptors; of a chunk with others too, these columns are kept.
+
+        """
+        test = _Test(content, has_timeline, is_static, components)
+        return self.flat_map(lambda chunk: test.parts(chunk)[0])
+
+    def drop(
+        self, *, content: Any = None, has_timeline: str | None = None, is_static: bool | None = None, components: Any = None
+    ) -> LazyChunkStream:
+        """Leave out what :meth:`filter` would keep, and keep the rest."""
+        test = _Test(content, has_timeline, is_static, components)
+        return self.flat_map(lambda chunk: test.parts(chunk)[1])
+
+    def split(
+        self, *, content: Any = None, has_timeline: str | None = None, is_static: bool | None = None, components: Any = None
+    ) -> tuple[LazyChunkStream, LazyChunkStream]:
+        """What :meth:`filter` keeps, and what :meth:`drop` keeps; each reads the chunks by itself."""
+        make = self._take()
+        said = {"content": content, "has_timeline": has_timeline, "is_static": is_static, "components": components}
+        return LazyChunkStream(make).filter(**said), LazyChunkStream(make).drop(**said)
+
+    def map(self, fn: Callable[[Chunk], Chunk]) -> LazyChunkStream:
+        """Put each chunk through a function."""
+        make = self._take()
+        return LazyChunkStream(lambda: map(fn, make()))
+
+    def flat_map(self, fn: Callable[[Chunk], Iterable[Chunk]]) -> LazyChunkStream:
+        """Put each chunk through a function that returns any number of chunks."""
+        make = self._take()
+        return LazyChunkStream(lambda: (made for chunk in make() for made in fn(chunk)))
+
+    def to_chunks(self) -> list[Chunk]:
+        """All chunks in memory."""
+        return list(self)
+
+    def collect(self) -> ChunkStore:
+        """All chunks in memory, as a store."""
+        return ChunkStore(self.to_chunks())
+
+    def write_rrd(self, path: str | os.PathLike[str], *, application_id: str, recording_id: str) -> None:
+        """Write a file, with a footer, of all chunks. It takes its place when it is whole."""
+        store = store_id(application_id, str(recording_id))
+        with FileWriter(path) as writer:
+            writer.message(set_store_info(store, _core.row_id()))
+            for chunk in self:
+                writer.batch(store, chunk.to_record_batch())
+
+    def __iter__(self) -> Iterator[Chunk]:
+        return self._run()()
+
+    def __repr__(self) -> str:
+        return "LazyChunkStream()"
+
+
+class _Test:
+    """What :meth:`LazyChunkStream.filter` is told."""
+
+    def __init__(self, content: Any, has_timeline: str | None, is_static: bool | None, components: Any) -> None:
+        if hasattr(content, "to_exprs"):
+            content = content.to_exprs()
+        self._is_meant = EntityFilter(_EVERYTHING if content is None else content)
+        self._timeline = has_timeline
+        self._is_static = is_static
+        if components is not None and (isinstance(components, str) or hasattr(components, "component")):
+            components = [components]
+        self._components = None if components is None else {getattr(one, "component", one) for one in components}
+
+    def parts(self, chunk: Chunk) -> tuple[list[Chunk], list[Chunk]]:
+        """What fits of a chunk, and what does not."""
+        fits = (
+            self._is_meant(chunk.entity_path)
+            and (self._timeline is None or self._timeline in chunk.timeline_names)
+            and self._is_static in (None, chunk.is_static)
+        )
+        if not fits or self._components is None:
+            return ([chunk], []) if fits else ([], [chunk])
+        batch = chunk.to_record_batch()
+        data = [i for i, field in enumerate(batch.schema) if (field.metadata or {}).get(b"rerun:kind", b"data") == b"data" and i]
+        mine = [i for i in data if (batch.schema.field(i).metadata or {}).get(b"rerun:component", b"").decode() in self._components]
+        others = [i for i in data if i not in mine]
+        if not mine or not others:
+            return ([chunk], []) if mine else ([], [chunk])
+        return [_without(batch, others)], [_without(batch, mine)]
+
+
+def _without(batch: pa.RecordBatch, columns: list[int]) -> Chunk:
+    """A chunk with fewer columns, and an id of its own."""
+    rest = batch.select([i for i in range(batch.num_columns) if i not in columns])
+    changed = {b"rerun:id": b"chunk_" + tuid_text(_core.row_id()).encode()}
+    return Chunk(rest.replace_schema_metadata(batch.schema.metadata | changed))
+
+
+class LazyStore:
+    """Chunks of a file's store, read when they are asked for."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+
+    @property
+    def recording(self) -> Recording:
+        """The same store as tables."""
+        return self._recording
+
+    def stream(self) -> LazyChunkStream:
+        """Its chunks, in the order of the file."""
+        return LazyChunkStream(lambda: map(Chunk, self._recording.chunks()))
+
+    def write_rrd(self, path: str | os.PathLike[str], *, application_id: str, recording_id: str) -> None:
+        """Write a file of all chunks."""
+        self.stream().write_rrd(path, application_id=application_id, recording_id=recording_id)
+
+    def __len__(self) -> int:
+        return len(self._recording)
+
+    def __repr__(self) -> str:
+        return f"LazyStore({len(self)} chunks)"
+
+
+class ChunkStore:
+    """Chunks in memory."""
+
+    def __init__(self, chunks: list[Chunk]) -> None:
+        self._chunks = list({chunk.id: chunk for chunk in chunks}.values())
+
+    @staticmethod
+    def from_chunks(chunks: Iterable[Chunk]) -> ChunkStore:
+        """Take chunks; of those with one id, one."""
+        return ChunkStore(list(chunks))
+
+    def stream(self) -> LazyChunkStream:
+        """Its chunks."""
+        return LazyChunkStream.from_iter(self._chunks)
+
+    def write_rrd(self, path: str | os.PathLike[str], *, application_id: str, recording_id: str) -> None:
+        """Write a file of all chunks."""
+        self.stream().write_rrd(path, application_id=application_id, recording_id=recording_id)
+
+    def __len__(self) -> int:
+        return len(self._chunks)
+
+    def __repr__(self) -> str:
+        return f"ChunkStore({len(self)} chunks)"
+
+
+class RrdReader:
+    """Chunks of a file. For tables see :func:`shmrerun.read`.
+
+    Parameters
+    ----------
+    path
+        As for :func:`shmrerun.read`, whose errors and warnings are raised.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._recording = read(path)
+
+    @property
+    def path(self) -> str:
+        """Of the file."""
+        return self._recording.path
+
+    def recordings(self) -> list[StoreEntry]:
+        """The recordings in the file."""
+        return [entry for entry in self._recording.stores if entry.kind == "recording"]
+
+    def blueprints(self) -> list[StoreEntry]:
+        """The blueprints in the file."""
+        return [entry for entry in self._recording.stores if entry.kind == "blueprint"]
+
+    def stream(self, *, store: StoreEntry | None = None) -> LazyChunkStream:
+        """Chunks of a store, the first recording if none is given. ValueError: there is no such store."""
+        return self.store(store=store).stream()
+
+    def store(self, *, store: StoreEntry | None = None) -> LazyStore:
+        """A store, the first recording if none is given. ValueError: there is no such store."""
+        if store is None and not self.recordings():
+            raise ValueError(f"The file holds no recording ({self.path})")
+        return LazyStore(self._recording if store in (None, self._recording.store) else Recording(self.path, store))
+
+    def __repr__(self) -> str:
+        return f"RrdReader({self.path})"
