@@ -5,9 +5,9 @@ Source: what rerun-sdk 0.41 records of such a file.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from shmrerun.importers.task import Column, ImportFailedError, lists_of_one
+from shmrerun.importers.task import Column, ImportFailedError, bytes_lists, lists_of_one
 from shmrerun.model import entity_paths
 from shmrerun.model.archetype import archetype_class
 from shmrerun.model.time_columns import TimeColumn
@@ -15,28 +15,11 @@ from shmrerun.model.time_columns import TimeColumn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shmrerun.importers.task import Task
+    from shmrerun.importers.task import Decoder, Entities, Task
 
 _PROPERTIES, _ATTACHMENTS, _METADATA = "/__mcap_properties", "/__mcap_attachments", "/__mcap_metadata"
 _BATCH_BYTES, _BATCH_ROWS = 4 << 20, 8192  # of a channel, before they are logged
 _MOST_TIME = 2**63 - 1
-
-
-class Decoder(Protocol):
-    """How the messages of a channel become columns."""
-
-    def decode(self, data: bytes) -> list[tuple[int | None, Any]]:
-        """Rows of a message: each the time that it says by itself, in nanoseconds, and a value for :meth:`columns`. ValueError."""
-
-    def columns(self, values: list[Any]) -> list[Column]:
-        """The components of rows."""
-
-    def constants(self) -> list[Any]:
-        """Archetypes that hold for the whole channel."""
-
-    @property
-    def is_static(self) -> bool:
-        """Whether its rows hold for all times."""
 
 
 def mcap(task: Task) -> None:
@@ -126,8 +109,7 @@ def _attachments(task: Task, reader: Any, summary: Any) -> None:
     found = list(reader.iter_attachments()) if summary.attachment_indexes else []
     if not found:
         return
-    blobs = pa.array([[one.data for one in found]], pa.list_(pa.binary()))
-    blobs = pa.ListArray.from_arrays(blobs.offsets, _blobs(blobs.values))
+    blobs = pa.ListArray.from_arrays(pa.array([0, len(found)], pa.int32()), bytes_lists([one.data for one in found]))
     about = [
         {
             "name": one.name,
@@ -147,26 +129,15 @@ def _attachments(task: Task, reader: Any, summary: Any) -> None:
     task.send_columns(_ATTACHMENTS, [], columns)
 
 
-def _blobs(values: Any) -> Any:
-    """Binary values as lists of bytes, without a copy."""
-    import pyarrow as pa
-
-    offsets, data = values.buffers()[1:]
-    numbers = pa.Array.from_buffers(pa.uint8(), data.size if data else 0, [None, data or pa.py_buffer(b"")])
-    starts = pa.Array.from_buffers(pa.int32(), len(values) + 1, [None, offsets], offset=values.offset)
-    return pa.ListArray.from_arrays(starts, numbers, type=pa.list_(pa.field("item", pa.uint8(), nullable=False)))
-
-
 def _channel(task: Task, channel: Any, schema: Any) -> None:
     make: Callable[[str], Any] = archetype_class
     extra = []
     if schema is not None:
         extra.append(make("McapSchema")(id=schema.id, name=schema.name, encoding=schema.encoding, data=schema.data))
-    metadata = Column("McapChannel:metadata", _pairs_array([dict(sorted(channel.metadata.items()))]),
-                      "rerun.archetypes.McapChannel", "rerun.components.KeyValuePairs")  # fmt: skip
-    path = entity_paths.canonical(channel.topic)
-    task.log(path, make("McapChannel")(id=channel.id, topic=channel.topic, message_encoding=channel.message_encoding), *extra)
-    task.send_columns(path, [], [metadata])
+    about = make("McapChannel")(
+        id=channel.id, topic=channel.topic, message_encoding=channel.message_encoding, metadata=dict(sorted(channel.metadata.items()))
+    )
+    task.log(entity_paths.canonical(channel.topic), about, *extra)
 
 
 # ---- messages
@@ -216,7 +187,8 @@ class _Channel:
         for name, column in zip(named, zip(*times, strict=True), strict=True):
             if all(time is not None and time >= 0 for time in column):
                 indexes.append(TimeColumn(name, timestamp=np.array(column, np.int64).astype("datetime64[ns]")))
-        self._task.send_columns(self._path, [] if self._decoder.is_static else indexes, self._decoder.columns(values))
+        for below, columns in self._decoder.columns(values):
+            self._task.send_columns(self._path + below, indexes, columns)
 
     def finish(self) -> None:
         self._send()
@@ -227,16 +199,12 @@ class _Channel:
 class _Raw:
     """Messages as they are."""
 
-    is_static = False
-
     def decode(self, data: bytes) -> list[tuple[int | None, Any]]:
         return [(None, data)]
 
-    def columns(self, values: list[Any]) -> list[Column]:
-        import pyarrow as pa
-
-        array = lists_of_one(_blobs(pa.array(values, pa.binary())))
-        return [Column("McapMessage:data", array, "rerun.archetypes.McapMessage", "rerun.components.Blob")]
+    def columns(self, values: list[Any]) -> Entities:
+        array = lists_of_one(bytes_lists(values))
+        return [("", [Column("McapMessage:data", array, "rerun.archetypes.McapMessage", "rerun.components.Blob")])]
 
     def constants(self) -> list[Any]:
         return []
