@@ -53,7 +53,6 @@ def _with_module(tmp_path):
     return tmp_path
 
 
-
 def test_a_killed_program(tmp_path):
     """What a call has begun is read to its end even if the program is killed right after."""
     write(tmp_path / "in.rrd", count=5000)
