@@ -121,7 +121,11 @@ MESSAGES = {  # type: definition, and topics with what makes their messages
         ),
         {"floats": points(7, 4, struct.pack("<8f", *range(8))), "doubles": points(8, 8, struct.pack("<8d", *range(8)))},
     ),
-    "std_msgs/msg/Float64MultiArray": ("float64[] data", {"array": lambda n: {"data": [1.0, 2.0, 3.0][: n + 1]}}),
+    "std_msgs/msg/Float64MultiArray": (
+        "std_msgs/MultiArrayLayout layout\nfloat64[] data" + SEPARATOR + "std_msgs/MultiArrayLayout\nstd_msgs/MultiArrayDimension[] dim\n"
+        "uint32 data_offset" + SEPARATOR + "std_msgs/MultiArrayDimension\nstring label\nuint32 size\nuint32 stride",
+        {"array": lambda n: {"layout": {"dim": [], "data_offset": 0}, "data": [1.0, 2.0, 3.0][: n + 1]}},
+    ),
     "std_msgs/msg/String": ("string data", {"text": lambda n: {"data": f"text {n}"}}),
     "geometry_msgs/msg/PoseStamped": (
         headed("geometry_msgs/Pose pose", "geometry_msgs/Pose\ngeometry_msgs/Point position\ngeometry_msgs/Quaternion orientation",

@@ -5,6 +5,7 @@ Source: what rerun-sdk 0.41 records of such a file.
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Any
 
 from shmrerun.importers.task import Column, ImportFailedError, bytes_lists, lists_of_one
@@ -20,33 +21,50 @@ if TYPE_CHECKING:
 _PROPERTIES, _ATTACHMENTS, _METADATA = "/__mcap_properties", "/__mcap_attachments", "/__mcap_metadata"
 _BATCH_BYTES, _BATCH_ROWS = 4 << 20, 8192  # of a channel, before they are logged
 _MOST_TIME = 2**63 - 1
+_MAGIC = b"\x89MCAP0\r\n"
 
 
 def mcap(task: Task) -> None:
     """Log a recording. ImportFailedError: it is none, or is cut off or damaged: what comes before that is logged."""
     try:
         from mcap.exceptions import McapError
-        from mcap.reader import make_reader
+        from mcap.reader import NonSeekingReader, make_reader
     except ImportError:
         raise ImportFailedError(f"MCAP files need a package: pip install 'shmrerun[importers]': {task.path}") from None
     with task.open() as file:
         try:
-            reader = make_reader(file)
-            summary = reader.get_summary()
-            if summary is None:
-                raise ImportFailedError(f"the MCAP file has no summary: was it cut off? `mcap recover` completes it: {task.path}")
-            _about(task, reader, summary)
-            channels: dict[int, _Channel] = {}
+            if file.read(len(_MAGIC)) != _MAGIC:
+                raise ImportFailedError(f"no MCAP file: it does not begin with {_MAGIC!r}: {task.path}")
+            file.seek(0)
+            reader: Any = make_reader(file)
             try:
-                for schema, channel, message in reader.iter_messages(log_time_order=False):
-                    if channel.id not in channels:
-                        channels[channel.id] = _Channel(task, schema, channel)
-                    channels[channel.id].add(message)
-            finally:
-                for found in channels.values():
-                    found.finish()
-        except (McapError, EOFError, OSError) as error:
-            raise ImportFailedError(f"cannot read the MCAP file: {type(error).__name__} {error}: {task.path}") from None
+                summary = reader.get_summary()
+            except (McapError, EOFError, OSError, struct.error):
+                summary = None
+            if summary is not None:
+                _about(task, reader, summary)
+                _messages(task, reader, is_whole=True)
+                return
+            file.seek(0)
+            _messages(task, NonSeekingReader(file), is_whole=False)  # from its beginning to where it ends
+        except (McapError, EOFError, OSError, ValueError, struct.error) as error:
+            raise ImportFailedError(f"cannot read the MCAP file any further: {type(error).__name__} {error}: {task.path}") from None
+        raise ImportFailedError(f"the MCAP file has no summary; its messages are logged: {task.path}")
+
+
+def _messages(task: Task, reader: Any, *, is_whole: bool) -> None:
+    """Log all messages; and, of a file without a summary, the channels as they come."""
+    channels: dict[int, _Channel] = {}
+    try:
+        for schema, channel, message in reader.iter_messages(log_time_order=False):
+            if channel.id not in channels:
+                if not is_whole:
+                    _channel(task, channel, schema)
+                channels[channel.id] = _Channel(task, schema, channel)
+            channels[channel.id].add(message)
+    finally:
+        for found in channels.values():
+            found.finish()
 
 
 # ---- what it says of itself

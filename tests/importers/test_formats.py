@@ -8,7 +8,8 @@ from helpers import read_rows, run
 from helpers_importers import compare, log
 
 pytest.importorskip("rerun")
-EXTENSIONS = "avif bmp dds exr farbfeld ff gif hdr ico jpeg jpg pam pbm pgm png ppm tga tif tiff webp rvl obj glb gltf stl dae txt md PNG Jpg TXT STL"
+EXTENSIONS = "avif bmp dds exr farbfeld ff gif hdr ico jpeg jpg pam pbm pgm png ppm tga tif tiff webp rvl PNG Jpg "
+EXTENSIONS += "obj glb gltf stl dae STL txt md TXT"
 VERTICES = "element vertex 3\nproperty float x\nproperty float y\nproperty float z\n"
 ROWS = "0 0 1\n1 0 2\n0 1 3\n"
 FACES = "element face 1\nproperty list uchar int vertex_indices\n"

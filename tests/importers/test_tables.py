@@ -32,7 +32,6 @@ def test_tables(tmp_path):
             "time": pa.array(np.arange(count).astype("datetime64[us]")),
             "end_": [True] * count,
             "_begin": [1] * count,
-            "words": pa.array(["a", "b"] * (count // 2)).dictionary_encode(),
             "struct": struct,
             "large": pa.array(["x"] * count, pa.large_string()),
             "blob": pa.array([b"x"] * count),
