@@ -232,9 +232,12 @@ def _decoder(task: Task, schema: Any, channel: Any) -> Decoder:
     """The decoder of a channel's messages; the raw one where nothing better is known, which is said."""
     try:
         if schema is not None and schema.encoding == "ros2msg" and channel.message_encoding.lower() == "cdr":
-            from shmrerun.importers.mcap_ros2 import ros2_decoder
+            from shmrerun.importers.mcap_ros2 import AnyMessage, parse
+            from shmrerun.importers.mcap_ros2_known import KNOWN
 
-            return ros2_decoder(schema.name, schema.data.decode("utf-8", "replace"))
+            root, messages = parse(schema.name, schema.data.decode("utf-8", "replace"))
+            found: Decoder = KNOWN[schema.name](root, messages) if schema.name in KNOWN else AnyMessage(schema.name, root, messages)
+            return found
         if schema is not None and schema.encoding == "protobuf":
             from shmrerun.importers.mcap_protobuf import ProtobufDecoder
 

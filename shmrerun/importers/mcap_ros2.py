@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from shmrerun.importers.task import Column, lists_of_one
 
 if TYPE_CHECKING:
-    from shmrerun.importers.task import Decoder, Entities
+    from shmrerun.importers.task import Entities
 
 _NUMBERS = {  # NumPy code of each type
     "bool": "u1", "byte": "u1", "char": "u1", "int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2", "int32": "i4",
@@ -160,18 +160,7 @@ def stamp_of(message: dict[str, Any]) -> int | None:
 # ---- messages of any type
 
 
-def ros2_decoder(name: str, text: str) -> Decoder:
-    """A decoder of messages of a type. ValueError: its definition is no use."""
-    root, messages = parse(name, text)
-    from shmrerun.importers.mcap_ros2_known import KNOWN
-
-    if name in KNOWN:
-        found: Decoder = KNOWN[name](root, messages)
-        return found
-    return _AnyMessage(name, root, messages)
-
-
-class _AnyMessage:
+class AnyMessage:
     """Each message as one struct."""
 
     def __init__(self, name: str, root: str, messages: Messages) -> None:
