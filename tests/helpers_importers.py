@@ -1,4 +1,4 @@
-"""Files logged by rerun-sdk and by shmrerun, each in a process of its own, and compared by `rerun rrd compare` after `rerun rrd optimize`."""
+"""Files logged by rerun-sdk and by shmrerun, each in a process of its own, and compared by `rerun rrd compare`."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PREFIX, OLD_PREFIX = "rerun-importer-", "rerun-loader-"
 _ERROR_BYTES = 64 << 10  # of a program's errors that are kept, its last
 _TOLD_LINES = 20
-_END_SECONDS = 2.0  # between SIGTERM and SIGKILL
+END_SECONDS = 2.0  # between SIGTERM and SIGKILL
 
 PATIENCE_SECONDS = 10.0  # that a program may be silent when ours has ended
 ending = threading.Event()  # set when it has
@@ -173,7 +173,7 @@ class _Program(threading.Thread):
             if time.monotonic() - self._heard > PATIENCE_SECONDS:
                 self._is_given_up = True
                 child.terminate()
-                time.sleep(_END_SECONDS)
+                time.sleep(END_SECONDS)
                 with contextlib.suppress(ProcessLookupError):
                     child.kill()
                 return

@@ -5,9 +5,10 @@ Source: what rerun-sdk 0.41 records of such a file.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+import struct
+from typing import TYPE_CHECKING, Any
 
-from shmrerun.importers.task import Column, ImportFailedError, lists_of_one
+from shmrerun.importers.task import Column, ImportFailedError, bytes_lists, lists_of_one
 from shmrerun.model import entity_paths
 from shmrerun.model.archetype import archetype_class
 from shmrerun.model.time_columns import TimeColumn
@@ -15,55 +16,55 @@ from shmrerun.model.time_columns import TimeColumn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shmrerun.importers.task import Task
+    from shmrerun.importers.task import Decoder, Entities, Task
 
 _PROPERTIES, _ATTACHMENTS, _METADATA = "/__mcap_properties", "/__mcap_attachments", "/__mcap_metadata"
 _BATCH_BYTES, _BATCH_ROWS = 4 << 20, 8192  # of a channel, before they are logged
 _MOST_TIME = 2**63 - 1
-
-
-class Decoder(Protocol):
-    """How the messages of a channel become columns."""
-
-    def decode(self, data: bytes) -> list[tuple[int | None, Any]]:
-        """Rows of a message: each the time that it says by itself, in nanoseconds, and a value for :meth:`columns`. ValueError."""
-
-    def columns(self, values: list[Any]) -> list[Column]:
-        """The components of rows."""
-
-    def constants(self) -> list[Any]:
-        """Archetypes that hold for the whole channel."""
-
-    @property
-    def is_static(self) -> bool:
-        """Whether its rows hold for all times."""
+_MAGIC = b"\x89MCAP0\r\n"
 
 
 def mcap(task: Task) -> None:
     """Log a recording. ImportFailedError: it is none, or is cut off or damaged: what comes before that is logged."""
     try:
         from mcap.exceptions import McapError
-        from mcap.reader import make_reader
+        from mcap.reader import NonSeekingReader, make_reader
     except ImportError:
         raise ImportFailedError(f"MCAP files need a package: pip install 'shmrerun[importers]': {task.path}") from None
     with task.open() as file:
         try:
-            reader = make_reader(file)
-            summary = reader.get_summary()
-            if summary is None:
-                raise ImportFailedError(f"the MCAP file has no summary: was it cut off? `mcap recover` completes it: {task.path}")
-            _about(task, reader, summary)
-            channels: dict[int, _Channel] = {}
+            if file.read(len(_MAGIC)) != _MAGIC:
+                raise ImportFailedError(f"no MCAP file: it does not begin with {_MAGIC!r}: {task.path}")
+            file.seek(0)
+            reader: Any = make_reader(file)
             try:
-                for schema, channel, message in reader.iter_messages(log_time_order=False):
-                    if channel.id not in channels:
-                        channels[channel.id] = _Channel(task, schema, channel)
-                    channels[channel.id].add(message)
-            finally:
-                for found in channels.values():
-                    found.finish()
-        except (McapError, EOFError, OSError) as error:
-            raise ImportFailedError(f"cannot read the MCAP file: {type(error).__name__} {error}: {task.path}") from None
+                summary = reader.get_summary()
+            except (McapError, EOFError, OSError, struct.error):
+                summary = None
+            if summary is not None:
+                _about(task, reader, summary)
+                _messages(task, reader, is_whole=True)
+                return
+            file.seek(0)
+            _messages(task, NonSeekingReader(file), is_whole=False)  # from its beginning to where it ends
+        except (McapError, EOFError, OSError, ValueError, struct.error) as error:
+            raise ImportFailedError(f"cannot read the MCAP file any further: {type(error).__name__} {error}: {task.path}") from None
+        raise ImportFailedError(f"the MCAP file has no summary; its messages are logged: {task.path}")
+
+
+def _messages(task: Task, reader: Any, *, is_whole: bool) -> None:
+    """Log all messages; and, of a file without a summary, the channels as they come."""
+    channels: dict[int, _Channel] = {}
+    try:
+        for schema, channel, message in reader.iter_messages(log_time_order=False):
+            if channel.id not in channels:
+                if not is_whole:
+                    _channel(task, channel, schema)
+                channels[channel.id] = _Channel(task, schema, channel)
+            channels[channel.id].add(message)
+    finally:
+        for found in channels.values():
+            found.finish()
 
 
 # ---- what it says of itself
@@ -126,8 +127,7 @@ def _attachments(task: Task, reader: Any, summary: Any) -> None:
     found = list(reader.iter_attachments()) if summary.attachment_indexes else []
     if not found:
         return
-    blobs = pa.array([[one.data for one in found]], pa.list_(pa.binary()))
-    blobs = pa.ListArray.from_arrays(blobs.offsets, _blobs(blobs.values))
+    blobs = pa.ListArray.from_arrays(pa.array([0, len(found)], pa.int32()), bytes_lists([one.data for one in found]))
     about = [
         {
             "name": one.name,
@@ -147,26 +147,15 @@ def _attachments(task: Task, reader: Any, summary: Any) -> None:
     task.send_columns(_ATTACHMENTS, [], columns)
 
 
-def _blobs(values: Any) -> Any:
-    """Binary values as lists of bytes, without a copy."""
-    import pyarrow as pa
-
-    offsets, data = values.buffers()[1:]
-    numbers = pa.Array.from_buffers(pa.uint8(), data.size if data else 0, [None, data or pa.py_buffer(b"")])
-    starts = pa.Array.from_buffers(pa.int32(), len(values) + 1, [None, offsets], offset=values.offset)
-    return pa.ListArray.from_arrays(starts, numbers, type=pa.list_(pa.field("item", pa.uint8(), nullable=False)))
-
-
 def _channel(task: Task, channel: Any, schema: Any) -> None:
     make: Callable[[str], Any] = archetype_class
     extra = []
     if schema is not None:
         extra.append(make("McapSchema")(id=schema.id, name=schema.name, encoding=schema.encoding, data=schema.data))
-    metadata = Column("McapChannel:metadata", _pairs_array([dict(sorted(channel.metadata.items()))]),
-                      "rerun.archetypes.McapChannel", "rerun.components.KeyValuePairs")  # fmt: skip
-    path = entity_paths.canonical(channel.topic)
-    task.log(path, make("McapChannel")(id=channel.id, topic=channel.topic, message_encoding=channel.message_encoding), *extra)
-    task.send_columns(path, [], [metadata])
+    about = make("McapChannel")(
+        id=channel.id, topic=channel.topic, message_encoding=channel.message_encoding, metadata=dict(sorted(channel.metadata.items()))
+    )
+    task.log(entity_paths.canonical(channel.topic), about, *extra)
 
 
 # ---- messages
@@ -216,7 +205,8 @@ class _Channel:
         for name, column in zip(named, zip(*times, strict=True), strict=True):
             if all(time is not None and time >= 0 for time in column):
                 indexes.append(TimeColumn(name, timestamp=np.array(column, np.int64).astype("datetime64[ns]")))
-        self._task.send_columns(self._path, [] if self._decoder.is_static else indexes, self._decoder.columns(values))
+        for below, columns in self._decoder.columns(values):
+            self._task.send_columns(self._path + below, indexes, columns)
 
     def finish(self) -> None:
         self._send()
@@ -227,16 +217,12 @@ class _Channel:
 class _Raw:
     """Messages as they are."""
 
-    is_static = False
-
     def decode(self, data: bytes) -> list[tuple[int | None, Any]]:
         return [(None, data)]
 
-    def columns(self, values: list[Any]) -> list[Column]:
-        import pyarrow as pa
-
-        array = lists_of_one(_blobs(pa.array(values, pa.binary())))
-        return [Column("McapMessage:data", array, "rerun.archetypes.McapMessage", "rerun.components.Blob")]
+    def columns(self, values: list[Any]) -> Entities:
+        array = lists_of_one(bytes_lists(values))
+        return [("", [Column("McapMessage:data", array, "rerun.archetypes.McapMessage", "rerun.components.Blob")])]
 
     def constants(self) -> list[Any]:
         return []
@@ -246,9 +232,12 @@ def _decoder(task: Task, schema: Any, channel: Any) -> Decoder:
     """The decoder of a channel's messages; the raw one where nothing better is known, which is said."""
     try:
         if schema is not None and schema.encoding == "ros2msg" and channel.message_encoding.lower() == "cdr":
-            from shmrerun.importers.mcap_ros2 import ros2_decoder
+            from shmrerun.importers.mcap_ros2 import AnyMessage, parse
+            from shmrerun.importers.mcap_ros2_known import KNOWN
 
-            return ros2_decoder(schema.name, schema.data.decode("utf-8", "replace"))
+            root, messages = parse(schema.name, schema.data.decode("utf-8", "replace"))
+            found: Decoder = KNOWN[schema.name](root, messages) if schema.name in KNOWN else AnyMessage(schema.name, root, messages)
+            return found
         if schema is not None and schema.encoding == "protobuf":
             from shmrerun.importers.mcap_protobuf import ProtobufDecoder
 

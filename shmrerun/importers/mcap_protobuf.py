@@ -18,6 +18,8 @@ from shmrerun.importers.task import Column, lists_of_one
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
 
+    from shmrerun.importers.task import Entities
+
 _DYNAMIC = ("google.protobuf.Struct", "google.protobuf.Value", "google.protobuf.ListValue")
 _NAME = "ARROW:extension:name"
 _ENUM, _JSON, _SELF = "rerun.datatypes.ProtobufEnum", "google.protobuf.Struct", "rerun.datatypes.ProtobufSelfReferential"
@@ -26,13 +28,11 @@ _ENUM, _JSON, _SELF = "rerun.datatypes.ProtobufEnum", "google.protobuf.Struct", 
 class ProtobufDecoder:
     """Messages of a type, which is told by a set of file descriptors. ValueError: it is not in there."""
 
-    is_static = False
-
     def __init__(self, name: str, descriptors: bytes) -> None:
         pool = descriptor_pool.DescriptorPool()
         try:
             for file in descriptor_pb2.FileDescriptorSet.FromString(descriptors).file:
-                pool.Add(file)  # type: ignore[no-untyped-call]
+                pool.Add(file)
             found = pool.FindMessageTypeByName(name)
         except (DecodeError, KeyError, TypeError) as error:
             raise ValueError(f"{type(error).__name__}: {error}") from None
@@ -46,10 +46,8 @@ class ProtobufDecoder:
         except DecodeError as error:
             raise ValueError(f"{error}") from None
 
-    def columns(self, values: list[Any]) -> list[Column]:
-        import pyarrow as pa
-
-        return [Column(f"{self._name}:message", lists_of_one(pa.array(values, self._type)), self._name)]
+    def columns(self, values: list[Any]) -> Entities:
+        return [("", [Column(f"{self._name}:message", lists_of_one(_array(values, self._type)), self._name)])]
 
     def constants(self) -> list[Any]:
         return []
@@ -162,6 +160,24 @@ def _single(field: Any) -> Any:
 
 
 # ---- values
+
+
+def _array(values: list[Any], kind: Any) -> Any:
+    """An array of values, in which what lies within a null is null too."""
+    import numpy as np
+    import pyarrow as pa
+
+    missing = pa.array([value is None for value in values], pa.bool_())
+    if pa.types.is_struct(kind):
+        children = [_array([None if value is None else value.get(field.name) for value in values], field.type) for field in kind]
+        if not children:
+            return pa.array([None if value is None else {} for value in values], kind)
+        return pa.StructArray.from_arrays(children, fields=list(kind), mask=missing)
+    if pa.types.is_list(kind):
+        offsets = pa.array(np.cumsum([0, *(len(value or ()) for value in values)], dtype=np.int32))
+        items = _array([item for value in values for item in value or ()], kind.value_type)
+        return pa.ListArray.from_arrays(offsets, items, type=kind, mask=missing)
+    return pa.array(values, kind)
 
 
 def _values(message: Any) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from shmrerun.importers.task import Column, lists_of_one
 
 if TYPE_CHECKING:
-    from shmrerun.importers.mcap import Decoder
+    from shmrerun.importers.task import Entities
 
-_NUMBERS = {  # type: its NumPy code
+_NUMBERS = {  # NumPy code of each type
     "bool": "u1", "byte": "u1", "char": "u1", "int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2", "int32": "i4",
     "uint32": "u4", "int64": "i8", "uint64": "u8", "float32": "f4", "float64": "f8",
 }  # fmt: skip
@@ -28,7 +28,7 @@ class Field(NamedTuple):
     name: str
     type: str  # of a number, "string", or a message's full name
     is_list: bool
-    count: int | None  # of a list of that many
+    size: int | None  # of a list of that many
 
 
 Messages = dict[str, list[Field]]
@@ -104,7 +104,7 @@ class Reader:
     def _field(self, field: Field) -> Any:
         if not field.is_list:
             return self._one(field.type)
-        count = field.count if field.count is not None else self._length()
+        count = field.size if field.size is not None else self._length()
         if field.type in _NUMBERS:
             return self._numbers(_NUMBERS[field.type], count)
         if count > len(self._data):
@@ -160,21 +160,8 @@ def stamp_of(message: dict[str, Any]) -> int | None:
 # ---- messages of any type
 
 
-def ros2_decoder(name: str, text: str) -> Decoder:
-    """A decoder of messages of a type. ValueError: its definition is no use."""
-    root, messages = parse(name, text)
-    from shmrerun.importers.mcap_ros2_known import KNOWN
-
-    if name in KNOWN:
-        found: Decoder = KNOWN[name](root, messages)
-        return found
-    return _AnyMessage(name, root, messages)
-
-
-class _AnyMessage:
+class AnyMessage:
     """Each message as one struct."""
-
-    is_static = False
 
     def __init__(self, name: str, root: str, messages: Messages) -> None:
         self._archetype, self._root, self._messages = name.replace("/", "."), root, messages
@@ -184,10 +171,10 @@ class _AnyMessage:
         found = Reader(self._messages, data).message(self._root)
         return [(stamp_of(found), found)]
 
-    def columns(self, values: list[Any]) -> list[Column]:
+    def columns(self, values: list[Any]) -> Entities:
         import pyarrow as pa
 
-        return [Column(f"{self._archetype}:message", lists_of_one(pa.array(values, self._type)), self._archetype)]
+        return [("", [Column(f"{self._archetype}:message", lists_of_one(pa.array(values, self._type)), self._archetype)])]
 
     def constants(self) -> list[Any]:
         return []

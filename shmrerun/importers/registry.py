@@ -68,7 +68,11 @@ def load(task: Task, *, in_memory: bool = False) -> bool:
     is_loaded = False
     if os.path.isdir(task.path):
         from shmrerun.importers.directory import directory
+        from shmrerun.importers.lerobot import is_dataset, lerobot
 
-        directory(task, load)
+        if is_dataset(task.path):
+            lerobot(task)
+        else:
+            directory(task, load)
         is_loaded = True
     return offers.wait() or is_loaded

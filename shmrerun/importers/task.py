@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from shmrerun import _core
 from shmrerun.errors import ShmrerunError
@@ -164,3 +164,30 @@ def lists_of_one(values: Any, *, is_nullable: bool = True) -> Any:
 
     offsets = pa.array(np.arange(len(values) + 1, dtype=np.int32))
     return pa.ListArray.from_arrays(offsets, values, type=pa.list_(pa.field("item", values.type, is_nullable)))
+
+
+def bytes_lists(values: list[bytes]) -> Any:
+    """Blobs as lists of bytes."""
+    import pyarrow as pa
+
+    raw = pa.array(values, pa.binary())
+    offsets, data = raw.buffers()[1:]
+    numbers = pa.Array.from_buffers(pa.uint8(), data.size if data else 0, [None, data or pa.py_buffer(b"")])
+    starts = pa.Array.from_buffers(pa.int32(), len(values) + 1, [None, offsets])
+    return pa.ListArray.from_arrays(starts, numbers, type=pa.list_(pa.field("item", pa.uint8(), nullable=False)))
+
+
+Entities = list[tuple[str, list[Column]]]  # rows: what their entity has below its channel's, and columns
+
+
+class Decoder(Protocol):
+    """How the messages of a channel become columns."""
+
+    def decode(self, data: bytes) -> list[tuple[int | None, Any]]:
+        """Rows of a message: each the time that it says by itself, in nanoseconds, and a value for :meth:`columns`. ValueError."""
+
+    def columns(self, values: list[Any]) -> Entities:
+        """The components of rows."""
+
+    def constants(self) -> list[Any]:
+        """Archetypes that hold for the whole channel."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from shmrerun.importers.task import ImportFailedError
 from shmrerun.model import entity_paths
@@ -38,7 +38,7 @@ class _Robot(NamedTuple):
 def urdf(task: Task) -> None:
     """Log a robot; its transforms are static, all else is at the times of the calling thread. ImportFailedError: no robot, or damaged."""
     try:
-        robot = _robot(ElementTree.fromstring(task.read()), os.path.dirname(task.path))  # noqa: S314 - expat bounds entities
+        robot = _robot(ET.fromstring(task.read()), os.path.dirname(task.path))  # noqa: S314 - expat bounds entities
         root = task.prefix + entity_paths.canonical([robot.name])
         task.log_now(root, _make("CoordinateFrame", frame=robot.root))
         transforms = []
@@ -46,7 +46,7 @@ def urdf(task: Task) -> None:
             if joint is not None:
                 transforms.append(_transform(joint))
             _link(task, robot, root, link)
-    except (ElementTree.ParseError, ValueError) as error:
+    except (ET.ParseError, ValueError) as error:
         raise ImportFailedError(f"cannot read the URDF file: {error}: {task.path}") from None
     for transform in transforms:
         task.log(_TRANSFORMS, transform)

@@ -12,6 +12,7 @@ import pickle
 import signal
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from shmrerun.errors import say
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from shmrerun.importers.task import Request
 
 LENGTH_BYTES = 8
+_BUSY = 0.1  # seconds of work in one second: more than waiting takes
 
 
 def main() -> None:
@@ -37,7 +39,7 @@ def main() -> None:
     try:
         size = int.from_bytes(_exactly(asked, LENGTH_BYTES), "little")
         request: Request = pickle.loads(_exactly(asked, size))  # noqa: S301 - the program's own
-        threading.Thread(target=_wait_for_end, args=(asked,), daemon=True).start()
+        threading.Thread(target=_wait_for_end, args=(asked, answer, request.path), daemon=True).start()
         _work(request, answer)
     except BaseException as error:
         answer.failed(error)
@@ -64,12 +66,14 @@ class _Answers:
         self._descriptor = descriptor
         self._lock = threading.Lock()
         self._has_begun = False
+        self.heard = 0  # how often something was logged
 
     def _write(self, **answer: Any) -> None:
         with self._lock, contextlib.suppress(OSError):  # the program has ended
             os.write(self._descriptor, json.dumps(answer).encode() + b"\n")
 
     def begun(self) -> None:
+        self.heard += 1
         if not self._has_begun:
             self._has_begun = True
             self._write(kind="begun")
@@ -101,10 +105,20 @@ def _exactly(descriptor: int, size: int) -> bytes:
     return found
 
 
-def _wait_for_end(asked: int) -> None:
-    """The program ends, or has: those who are silent are not waited for much longer."""
+def _wait_for_end(asked: int, answer: _Answers, path: str) -> None:
+    """The program ends, or has: what is silent and does nothing is not waited for much longer."""
     with contextlib.suppress(OSError):
         os.read(asked, 1)
     from shmrerun.importers import external
 
     external.ending.set()
+    patience = external.PATIENCE_SECONDS + external.END_SECONDS + 1.0  # external importers have theirs before
+    seen, cpu, since = answer.heard, time.process_time(), time.monotonic()
+    while time.monotonic() - since < patience:
+        time.sleep(1.0)
+        now = time.process_time()
+        if answer.heard != seen or now - cpu > _BUSY:
+            seen, since = answer.heard, time.monotonic()
+        cpu = now
+    say(f"reading is given up, as nothing came for {patience:g} s after the end of the program: {path}")
+    os._exit(1)

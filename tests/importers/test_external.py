@@ -91,7 +91,10 @@ def test_what_they_write_is_there(tmp_path):
 
 BAD = {
     "declines": ("import sys; print('no', file=sys.stderr); sys.exit(66)", None),
-    "fails": ("import sys; print('broken part', file=sys.stderr); sys.exit(3)", "failed with status 3 after 0 messages; it said: broken part"),
+    "fails": (
+        "import sys; print('broken', file=sys.stderr); sys.exit(3)",
+        "failed with status 3 after 0 messages; it said: broken",
+    ),
     "is killed": ("import os; os.kill(os.getpid(), 9)", "was killed by signal 9"),
     "writes garbage": ("import sys\nwhile True: sys.stdout.write('garbage' * 1000)", "begins with b'garb'"),
     "floods": ("import sys\nfor _ in range(100_000): print('x' * 100, file=sys.stderr)\nsys.exit(2)", "failed with status 2"),
@@ -148,4 +151,3 @@ def test_one_that_hangs(tmp_path):
     rows = read_rows(tmp_path / "out.rrd")
     assert len(scalars(rows, "/from/a")) == 50
     assert len(scalars(rows, "/after")) == 1
-

@@ -8,9 +8,8 @@ from helpers import read_rows, run
 from helpers_importers import compare, log
 
 pytest.importorskip("rerun")
-EXTENSIONS = """
-    avif bmp dds exr farbfeld ff gif hdr ico jpeg jpg pam pbm pgm png ppm tga tif tiff webp rvl obj glb gltf stl dae txt md PNG Jpg TXT STL
-""".split()  # fmt: skip
+EXTENSIONS = "avif bmp dds exr farbfeld ff gif hdr ico jpeg jpg pam pbm pgm png ppm tga tif tiff webp rvl PNG Jpg "
+EXTENSIONS += "obj glb gltf stl dae STL txt md TXT"
 VERTICES = "element vertex 3\nproperty float x\nproperty float y\nproperty float z\n"
 ROWS = "0 0 1\n1 0 2\n0 1 3\n"
 FACES = "element face 1\nproperty list uchar int vertex_indices\n"
@@ -41,7 +40,7 @@ def test_every_extension(tmp_path):
     """Each extension gives Rerun's archetype, blob, media type, entity path and static row; a directory gives all that is below it."""
     deep = tmp_path / "files" / "deep er" / "x.y"
     deep.mkdir(parents=True)
-    for number, extension in enumerate(EXTENSIONS):
+    for number, extension in enumerate(EXTENSIONS.split()):
         (deep / f"f{number}.{extension}").write_bytes(b"content " + extension.encode())
     (deep / "empty.txt").touch()
     (deep / "empty.png").touch()
@@ -67,11 +66,11 @@ def test_ply_binaries(tmp_path, order):
     """PLY files of both byte orders: points, labels in lists, and splats with harmonics of each degree."""
     (tmp_path / "ply").mkdir()
     rng = np.random.default_rng(1)
-    splat = "x y z nx ny nz f_dc_0 f_dc_1 f_dc_2 opacity rot_0 rot_1 rot_2 rot_3 scale_0 scale_1 scale_2".split()  # fmt: skip
+    splat = "x y z nx ny nz f_dc_0 f_dc_1 f_dc_2 opacity rot_0 rot_1 rot_2 rot_3 scale_0 scale_1 scale_2"
     for name, names in {
         "points": "x y z radius",
-        "splat0": " ".join(splat),
-        **{f"splat{d}": " ".join([*splat, *(f"f_rest_{i}" for i in range(n))]) for d, n in ((1, 9), (3, 45), (4, 72))},
+        "splat0": splat,
+        **{f"splat{d}": " ".join([splat, *(f"f_rest_{i}" for i in range(n))]) for d, n in ((1, 9), (3, 45), (4, 72))},
     }.items():
         table = np.zeros(50, [(word, f"{order}f4") for word in names.split()])
         for word in table.dtype.names:

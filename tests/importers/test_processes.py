@@ -53,7 +53,6 @@ def _with_module(tmp_path):
     return tmp_path
 
 
-
 def test_a_killed_program(tmp_path):
     """What a call has begun is read to its end even if the program is killed right after."""
     write(tmp_path / "in.rrd", count=5000)
@@ -151,3 +150,26 @@ def test_more_at_once_than_places(tmp_path):
         tmp_path,
     )
     assert len(scalars(read_rows(tmp_path / "out.rrd"), "/loss")) == 1500
+
+
+def test_a_pipe_that_nobody_writes(tmp_path):
+    """A Ctrl-C leaves the call; the program ends a bounded time after its last line, though nothing ever comes."""
+    os.mkfifo(tmp_path / "pipe")
+    result = run(
+        """
+        import os, signal, threading
+        import pytest, shmrerun as rr
+        from shmrerun.errors import FlushTimeoutError
+        rr.init("app", strict=True)
+        rr.save("out.rrd")
+        threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            rr.log_file_from_path("pipe")
+        with pytest.raises(FlushTimeoutError, match="reading pipe goes on"):
+            rr.get_data_recording().flush(timeout_sec=0.1)
+        rr.log("x", rr.Scalars(1))
+        """,
+        tmp_path,
+    )
+    assert "reading is given up" in result.stderr
+    assert len(scalars(read_rows(tmp_path / "out.rrd"), "/x")) == 1

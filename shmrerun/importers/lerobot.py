@@ -1,0 +1,244 @@
+"""LeRobot datasets (v2 and v3): each episode becomes a recording of its own, ``episode_N``.
+
+Source: the layout of such datasets; what rerun-sdk 0.41 records of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from shmrerun.importers.store import Store
+from shmrerun.importers.task import Column, ImportFailedError, bytes_lists, lists_of_one
+from shmrerun.model.archetype import archetype_class
+from shmrerun.model.time_columns import TimeColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from shmrerun.importers.task import Task
+
+_IGNORED = ("episode_index", "index", "frame_index", "timestamp")
+_UNUSED = ("int16", "int64", "bool", "string")
+
+
+def is_dataset(path: str) -> bool:
+    """Whether a directory is laid out as a dataset."""
+    return any(_has(path, folder, "data") for folder in ("meta", "meta_data"))
+
+
+def _has(path: str, *names: str) -> bool:
+    folders = [os.path.join(path, name) for name in names]
+    return all(os.path.isdir(folder) and os.listdir(folder) for folder in folders)
+
+
+def lerobot(task: Task) -> None:
+    """Log all episodes of a dataset. ImportFailedError: it is damaged. An episode that cannot be read costs no other one."""
+    if not _has(task.path, "meta", "data"):
+        raise ImportFailedError(f"LeRobot datasets of version 1 are not read: {task.path}")
+    try:
+        info = json.loads(_read(task.path, "meta", "info.json"))
+        is_v3 = os.path.isdir(os.path.join(task.path, "meta", "episodes"))
+        dataset = _Version3(task.path, info) if is_v3 else _Version2(task.path, info)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ImportFailedError(f"cannot read the LeRobot dataset: {type(error).__name__} {error}: {task.path}") from None
+    for number, episode in dataset.episodes():
+        store = Store(task, f"episode_{number}")
+        try:
+            _episode(task, dataset, store, number, episode)
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+            task.warn(f"episode {number} is left out, or ends early: {type(error).__name__} {error}")
+
+
+def _read(*parts: str) -> str:
+    with open(os.path.join(*parts), encoding="utf-8") as file:
+        return file.read()
+
+
+class _Version2:
+    """A file of rows, and of each video, for every episode."""
+
+    def __init__(self, path: str, info: dict[str, Any]) -> None:
+        self.path, self.info = path, info
+        self.features: dict[str, dict[str, Any]] = info["features"]
+        found = [json.loads(line) for line in _read(path, "meta", "tasks.jsonl").splitlines()]
+        tasks = sorted(found, key=lambda one: one["task_index"])
+        self.tasks = {number: one["task"] for number, one in enumerate(tasks)}
+
+    def episodes(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        found = [json.loads(line) for line in _read(self.path, "meta", "episodes.jsonl").splitlines()]
+        for one in sorted(found, key=lambda one: one["episode_index"]):
+            yield one["episode_index"], one
+
+    def _file(self, pattern: str, number: int, **names: str) -> str:
+        return os.path.join(self.path, pattern.format(episode_chunk=number // self.info["chunks_size"], episode_index=number, **names))
+
+    def rows(self, number: int, episode: dict[str, Any]) -> Any:
+        import pyarrow.parquet as pq
+
+        return pq.read_table(self._file(self.info["data_path"], number)).combine_chunks()
+
+    def video(self, key: str, number: int, episode: dict[str, Any]) -> tuple[str, float, float]:
+        """Where the video of an episode is: file, and seconds in it."""
+        return self._file(self.info["video_path"], number, video_key=key), 0.0, float("inf")
+
+
+class _Version3:
+    """Files of many episodes each, of which each one has a part."""
+
+    def __init__(self, path: str, info: dict[str, Any]) -> None:
+        import pyarrow.parquet as pq
+
+        self.path, self.info = path, info
+        self.features: dict[str, dict[str, Any]] = info["features"]
+        table = pq.read_table(os.path.join(path, "meta", "tasks.parquet")).to_pylist()
+        self.tasks = {row["task_index"]: row.get("task", row.get("__index_level_0__")) for row in table}
+        self._rows: tuple[str, Any] = ("", None)
+
+    def episodes(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        import pyarrow.parquet as pq
+
+        root = os.path.join(self.path, "meta", "episodes")
+        found = []
+        for folder, _, names in sorted(os.walk(root)):
+            for name in sorted(names):
+                if name.endswith(".parquet"):
+                    table = pq.read_table(os.path.join(folder, name))
+                    kept = [column for column in table.column_names if not column.startswith("stats/")]
+                    found += table.select(kept).to_pylist()
+        for one in sorted(found, key=lambda one: one["episode_index"]):
+            yield one["episode_index"], one
+
+    def rows(self, number: int, episode: dict[str, Any]) -> Any:
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+
+        place = {name: episode[f"data/{name}"] for name in ("chunk_index", "file_index")}
+        path = os.path.join(self.path, self.info["data_path"].format(**place))
+        if self._rows[0] != path:
+            self._rows = (path, pq.read_table(path))
+        table = self._rows[1]
+        return table.filter(pc.equal(table["episode_index"], number)).combine_chunks()
+
+    def video(self, key: str, number: int, episode: dict[str, Any]) -> tuple[str, float, float]:
+        """Where the video of an episode is: file, and seconds in it."""
+        place = {name: episode[f"videos/{key}/{name}"] for name in ("chunk_index", "file_index")}
+        path = os.path.join(self.path, self.info["video_path"].format(video_key=key, **place))
+        return path, episode[f"videos/{key}/from_timestamp"], episode[f"videos/{key}/to_timestamp"]
+
+
+# ---- an episode
+
+
+def _episode(task: Task, dataset: _Version2 | _Version3, store: Store, number: int, episode: dict[str, Any]) -> None:
+    rows = dataset.rows(number, episode)
+    index = _index(rows)
+    info: Any = archetype_class("RecordingInfo")
+    store.log("/__properties", info.from_fields(name=f"Episode {number}"))
+    for key, feature in dataset.features.items():
+        if key in _IGNORED:
+            continue
+        kind = feature["dtype"]
+        if kind == "video":
+            try:
+                _video(store, key, index, *dataset.video(key, number, episode))
+            except (OSError, ValueError, ImportFailedError) as error:
+                task.warn(f"the video {key!r} of episode {number} is left out: {error}")
+        elif kind in ("float32", "float64"):
+            _scalars(store, key, feature, rows[key], index)
+        elif kind == "image":
+            _images(task, store, key, feature, rows[key])
+        elif key == "task_index":
+            _tasks(store, dataset.tasks, rows[key])
+        elif kind in _UNUSED:
+            task.warn(f"the feature {key!r} of type {kind} is left out")
+        else:
+            raise ValueError(f"the feature {key!r} has the unknown type {kind!r}")
+
+
+def _video(store: Store, key: str, index: Any, path: str, start: float, end: float) -> None:
+    import numpy as np
+
+    from shmrerun.importers.video_samples import samples
+
+    codec, found = samples(path, start, end)
+    if not found:
+        raise ValueError(f"it has no frames from {start:g} s to {end:g} s: {path}")
+    stream: Any = archetype_class("VideoStream")
+    frames = len(index.as_arrow_array())
+    times = TimeColumn(str(index.timeline_name()), sequence=np.arange(len(found)) * frames // len(found))
+    store.send_columns(key, [times], stream.columns(sample=found))
+    store.log(key, stream.from_fields(codec=codec))
+
+
+def _index(rows: Any) -> Any:
+    import numpy as np
+
+    if "frame_index" in rows.column_names:
+        return TimeColumn("frame_index", sequence=rows["frame_index"].to_numpy())
+    seconds = rows["timestamp"].to_numpy().astype(np.float64)
+    return TimeColumn("timestamp", duration=np.round(seconds * 1e9).astype("timedelta64[ns]"))
+
+
+def _whole(column: Any) -> Any:
+    """A column in one piece."""
+    import pyarrow as pa
+
+    found = column.combine_chunks()
+    return found if isinstance(found, pa.Array) else pa.concat_arrays(found.chunks)
+
+
+def _scalars(store: Store, key: str, feature: dict[str, Any], column: Any, index: Any) -> None:
+    import numpy as np
+    import pyarrow as pa
+
+    values = _whole(column)
+    names = _names(feature)
+    if pa.types.is_fixed_size_list(values.type):
+        width = values.type.list_size
+        flat = values.flatten().cast(pa.float64())
+        rows = pa.ListArray.from_arrays(pa.array(np.arange(len(values) + 1, dtype=np.int32) * width), flat)
+    elif pa.types.is_list(values.type):
+        rows, width = values.cast(pa.list_(pa.float64())), len(values[0]) if len(values) else 0
+    else:
+        rows, width, names = lists_of_one(values.cast(pa.float64())), 1, None
+    store.send_columns(key, [index], [Column("Scalars:scalars", rows, "rerun.archetypes.Scalars", "rerun.components.Scalar")])
+    if names is not None:
+        told = pa.array([[names[i] if i < len(names) else None for i in range(width)]], pa.list_(pa.string()))
+        store.send_columns(key, [], [Column("SeriesLines:names", told, "rerun.archetypes.SeriesLines", "rerun.components.Name")])
+
+
+def _names(feature: dict[str, Any]) -> list[str] | None:
+    """Names of a feature's dimensions: a text, a list, a list of lists, or the only one of several such."""
+    found = feature.get("names")
+    if isinstance(found, dict):
+        (found,) = found.values()
+        found = found or []
+    if found is None or isinstance(found, str):
+        return None if found is None else [found]
+    return [name for one in found for name in (one if isinstance(one, list) else [one])]
+
+
+def _images(task: Task, store: Store, key: str, feature: dict[str, Any], column: Any) -> None:
+    import numpy as np
+
+    names = _names(feature) or []
+    shape = feature["shape"]
+    channels = shape[names.index("channels")] if "channels" in names and names.index("channels") < len(shape) else shape[-1]
+    if channels != 3:
+        task.warn(f"the images of {key!r} are left out: they have {channels} channels, not 3")
+        return
+    blobs = [value["bytes"] for value in column.to_pylist()]
+    column = Column("EncodedImage:blob", lists_of_one(bytes_lists(blobs)), "rerun.archetypes.EncodedImage", "rerun.components.Blob")
+    store.send_columns(key, [TimeColumn("frame_index", sequence=np.arange(len(blobs)))], [column])
+
+
+def _tasks(store: Store, tasks: dict[int, str], column: Any) -> None:
+    import numpy as np
+
+    found = [(row, tasks[number]) for row, number in enumerate(column.to_pylist()) if number in tasks]
+    if found:
+        archetype: Any = archetype_class("TextDocument")
+        index = TimeColumn("frame_index", sequence=np.array([row for row, _ in found]))
+        store.send_columns("task", [index], archetype.columns(text=[text for _, text in found]))

@@ -1,0 +1,83 @@
+"""The compressed frames of a part of an MP4 video, as streams of them want these. Needs the package ``av``.
+
+Source: ISO/IEC 14496-15 (avcC, hvcC); rerun-sdk 0.41 takes parts that begin with a key frame and have no frames out of order.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from shmrerun.importers.task import ImportFailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_CODECS = {"h264": "H264", "hevc": "H265", "av1": "AV1", "vp8": "VP8", "vp9": "VP9"}
+_START = b"\0\0\0\1"
+
+
+def samples(path: str, start: float, end: float) -> tuple[str, list[bytes]]:
+    """Codec, and the frames that are shown from ``start`` to before ``end`` (seconds), in order.
+
+    ImportFailedError: the package is missing, the codec is unknown, or the frames are no stream; OSError, ValueError: the file cannot
+    be read.
+    """
+    try:
+        import av
+    except ImportError:
+        raise ImportFailedError(f"videos of LeRobot datasets need a package: pip install 'shmrerun[importers]': {path}") from None
+    with av.open(path) as container:
+        stream: Any = container.streams.video[0]
+        name = {"libdav1d": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9"}.get(stream.codec_context.name, stream.codec_context.name)
+        if name not in _CODECS:
+            raise ImportFailedError(f"the video has the codec {name!r}, not one of {sorted(_CODECS)}: {path}")
+        extra = bytes(stream.codec_context.extradata or b"")
+        found: list[bytes] = []
+        last = -1
+        for packet in container.demux(stream):
+            if packet.pts is None or not start <= float(packet.pts * stream.time_base) < end:
+                continue
+            if packet.pts < last:
+                raise ImportFailedError(f"the video's frames are out of order (B-frames), which streams cannot have: {path}")
+            if not found and not packet.is_keyframe:
+                raise ImportFailedError(f"the video has no key frame at {start:g} s, where the episode begins: {path}")
+            last = packet.pts
+            found.append(_stream_format(name, extra, bytes(packet), is_key=packet.is_keyframe))
+        return _CODECS[name], found
+
+
+def _stream_format(codec: str, extra: bytes, data: bytes, *, is_key: bool) -> bytes:
+    """A frame with start codes in place of lengths; key frames with the parameter sets before them."""
+    if codec not in ("h264", "hevc"):
+        return data
+    size, sets = (_avc if codec == "h264" else _hevc)(extra)
+    out, at = [*sets] if is_key else [], 0
+    while at + size <= len(data):
+        length = int.from_bytes(data[at : at + size], "big")
+        out.append(data[at + size : at + size + length])
+        at += size + length
+    return b"".join(_START + unit for unit in out)
+
+
+def _avc(extra: bytes) -> tuple[int, list[bytes]]:
+    """Bytes of a length, and the parameter sets of H.264."""
+    first = list(_units(extra, 6, extra[5] & 31))
+    after = 6 + sum(2 + len(unit) for unit in first)
+    return (extra[4] & 3) + 1, [*first, *_units(extra, after + 1, extra[after])]
+
+
+def _hevc(extra: bytes) -> tuple[int, list[bytes]]:
+    """The same of H.265."""
+    at, sets = 23, []
+    for _ in range(extra[22]):
+        found = list(_units(extra, at + 3, int.from_bytes(extra[at + 1 : at + 3], "big")))
+        sets += found
+        at += 3 + sum(2 + len(unit) for unit in found)
+    return (extra[21] & 3) + 1, sets
+
+
+def _units(extra: bytes, at: int, count: int) -> Iterator[bytes]:
+    for _ in range(count):
+        length = int.from_bytes(extra[at : at + 2], "big")
+        yield extra[at + 2 : at + 2 + length]
+        at += 2 + length
