@@ -37,8 +37,9 @@ BELOW = {  # room: rooms that it may import; each may import itself
     "live": ("errors", "_core", "framing", "rrd", "shm", "sinks"),
     "integrations": ("errors", "model", "producer", "api", "package", "faces", "recording_stream"),
     "cli": (
-        "errors", "_core", "framing", "shm", "rrd", "sinks", "producer", "blueprint", "api", "package", "faces", "recording_stream", "testing",
-    ),  # fmt: skip
+        *("errors", "_core", "framing", "shm", "rrd", "sinks", "producer", "blueprint", "api", "package", "faces"),
+        *("recording_stream", "testing"),
+    ),
     "testing": ("errors", "_core", "shm"),  # what users' tests wait for
     "utilities": ("errors", "model", "faces"),
     "__main__": ("cli",),
