@@ -72,13 +72,13 @@ def test_verify_finds_lies(tmp_path, lie):
         with pa.ipc.new_stream(sink, batch.schema) as writer:
             writer.write_batch(batch)
         plain = sink.getvalue().to_pybytes()
-        encoded = encode(chunk)._replace(payload=pa.Codec("lz4_raw").compress(plain, asbytes=True), uncompressed_size=len(plain))
+        encoded = encode(chunk)._replace(payload=(pa.Codec("lz4_raw").compress(plain, asbytes=True),), uncompressed_size=len(plain))
     else:
         encoded = encode(chunk)
     if lie == "id":
         encoded = encoded._replace(chunk_id=tuid())
     if lie == "data":
-        encoded = encoded._replace(payload=bytes(len(encoded.payload)))
+        encoded = encoded._replace(payload=(bytes(len(encoded.payload[0])),))
     manifest = write(path, [scalars("/b")], footer=False)
     buffers, size = encoder.arrow_msg(STORE, encoded)
     data = path.read_bytes()
