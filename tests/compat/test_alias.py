@@ -28,11 +28,6 @@ for file, names in json.load(sys.stdin).items():
 print(json.dumps(missing))
 """
 ABSENT = {"rerun._baseclasses.T", "rerun._properties.build_property_args"}
-    "rerun._baseclasses.T",
-    "rerun._properties.build_property_args",
-    "rerun._log.log_file_from_path",
-    "rerun._log.log_file_from_contents",
-}
 
 
 def names_there():
