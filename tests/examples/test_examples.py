@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+import shmrerun
 from shmrerun.rrd.decoder import batches, complete_length
 
 TESTS = Path(__file__).parents[1]
@@ -27,10 +28,12 @@ def rows(path):
 
 
 def run(name, *arguments, cwd, warnings="error"):
-    """Run an example; warnings and messages on stderr fail it."""
+    """Run an example; warnings and messages on stderr fail it, but that it takes its time at the end. Returns its output."""
     argv = [sys.executable, "-W", warnings, str(EXAMPLES / name), *arguments]
     done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    said = [line for line in done.stderr.splitlines() if not line.startswith("shmrerun: finishing ")]
+    assert (done.returncode, said) == (0, [])
+    return done.stdout
 
 
 def test_quickstart(tmp_path):
@@ -45,6 +48,25 @@ def test_processes(tmp_path, method):
     run("processes.py", "out.rrd", method, cwd=tmp_path)
     expected = {f"/walks/{particle}": 200 for particle in range(8)} | {"/messages": 8, "/ends": 1}
     assert rows(tmp_path / "out.rrd") == expected
+
+
+def test_layout(tmp_path):
+    """The recording has its rows and, before them, a blueprint of five parts."""
+    run("layout.py", cwd=tmp_path)
+    with shmrerun.read(tmp_path / "layout.rrd") as recording:
+        assert {name: entity.num_rows for name, entity in recording.entities.items() if name != "/__properties"} == {
+            **{f"/workers/{n}/speed": 200 for n in range(4)}, **{f"/map/{n}": 200 for n in range(4)}, "/messages": 4,
+        }  # fmt: skip
+    views = [batch for _, _, batch in batches(tmp_path / "layout.rrd") if "ViewBlueprint:class_identifier" in batch.schema.names]
+    assert sorted(batch.column("ViewBlueprint:class_identifier")[0].as_py()[0] for batch in views) == ["2D", "TextLog", "TimeSeries"]
+
+
+def test_read_back(tmp_path):
+    """All steps are there at the end; some of them were, before."""
+    done = run("read_back.py", cwd=tmp_path)
+    meanwhile, _, end = done.partition("at the end")
+    assert end.count("of 100 steps") == 4
+    assert "/workers/" in meanwhile
 
 
 def test_custom_sinks(tmp_path):
