@@ -38,6 +38,8 @@ from shmrerun.shm.words import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from shmrerun.shm.words import Sessions
+
 AGGREGATOR_BYTE, BIRTH_BYTE, RECOVER_BYTE, MEET_BYTE, FIRST_BYTE = 0, 1, 2, 3, 16
 
 STALE_NANOS = 300_000_000  # a heartbeat older than this makes producers look at the two keys
@@ -121,6 +123,7 @@ class Tree:
         self._bell_file: tuple[int, int] | None = None
         self._launched = 0  # pid of the aggregator that we started last
         self._failed_starts = 0
+        self._sessions: tuple[bytes, Sessions] = (b"", [])
         self.is_new = False  # we made it
         self.recount = True  # by the aggregator: what is taken of the budget may not be what exists
 
@@ -373,9 +376,10 @@ class Tree:
             f"the tree has {TREE_SESSIONS} open recordings, its limit: disconnect and drop those that are done (tree {self.token})"
         )
 
-    def sessions(self) -> list[tuple[int, int, int]]:
-        """All entries of the session table: (index, serial, id hash)."""
-        return self.words.sessions()
+    def sessions(self) -> Sessions:
+        """All entries of the session table: (index, serial, id hash). Looking again at one that did not change costs next to nothing."""
+        self._sessions = self.words.sessions(self._sessions)
+        return self._sessions[1]
 
     def remove_session(self, serial: int) -> None:
         """Take an ended session out of the table. By the aggregator."""

@@ -102,6 +102,9 @@ class View:
         self.segment.write(self.at + first.offset, bytes(size - first.offset))
 
 
+Sessions = list[tuple[int, int, int]]  # (index, serial, id hash)
+
+
 class Fields:
     """Some words of a structure, in the order of their offsets, read together from a copy of its memory."""
 
@@ -120,7 +123,10 @@ class Fields:
 
     def of_all(self, segment: _core.Segment, at: int, count: int) -> Iterator[tuple[int, tuple[int, ...]]]:
         """Index and words of those of ``count`` structures in a row whose first word is not 0."""
-        table = segment.read(at, count * self.size)
+        return self.of_table(segment.read(at, count * self.size))
+
+    def of_table(self, table: bytes) -> Iterator[tuple[int, tuple[int, ...]]]:
+        """The same of a copy of the memory."""
         firsts = memoryview(table).cast("Q")[:: self.size // 8].tolist()
         for index, first in enumerate(firsts):
             if first:
@@ -179,9 +185,12 @@ class TreeView(View):
         """Index and (claim, start time, pid namespace) of all process slots that were ever used."""
         return _PROCESSES.of_all(self.segment, _L["tree.process"], TREE_PROCESSES)
 
-    def sessions(self) -> list[tuple[int, int, int]]:
-        """Index, serial and id hash of the sessions in the table."""
-        return [(index, *words) for index, words in _SESSIONS.of_all(self.segment, _L["tree.session"], TREE_SESSIONS)]  # type: ignore[misc]
+    def sessions(self, before: tuple[bytes, Sessions]) -> tuple[bytes, Sessions]:
+        """The session table as it is, and index, serial and id hash of the sessions in it; ``before`` if that is as it was."""
+        table = self.segment.read(_L["tree.session"], TREE_SESSIONS * _SESSIONS.size)
+        if table == before[0]:
+            return before
+        return table, [(index, *words) for index, words in _SESSIONS.of_table(table)]  # type: ignore[misc]
 
 
 class SinkView(View):
