@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from shmrerun.producer.process import Process
 
 
-MOST_PATIENCE = 12  # times the patience: so long at most for a footer
+MOST_PATIENCE = 12  # times the patience: so long at most without progress, however busy the aggregator is
 
 
 def hook_exit(me: Process) -> None:
@@ -57,6 +57,11 @@ def at_exit(stamp: int, patience: float = 10.0) -> None:
         for session in owned:
             _finish(session, patience)
         for session in me.sessions.values():
+            if session not in owned and session.stamp == stamp and session.index >= 0:
+                session.leave()
+                if _inherits(session):  # whoever set the sink left at the same moment, and took us for one who stays
+                    _wait_for_end(session, patience)
+        for session in me.sessions.values():
             if session.stamp == stamp and session.maker == session.tree.ref:
                 tell_unsaved(session)
         me.ended = bool(owned)
@@ -76,11 +81,14 @@ def at_exit(stamp: int, patience: float = 10.0) -> None:
 
 
 def _inherits(session: Session) -> bool:
-    """Whether this process made the session and the one that set its sink is gone: then the file is ours to finish."""
-    if session.stamp != _core.stamp() or session.maker != session.tree.ref:
+    """Whether the file is ours to finish though another process set its sink: that one has left, and we made the session or are the last."""
+    if session.stamp != _core.stamp():
         return False
     sink = session.active_sink()
-    return sink is not None and sink.owner != session.tree.ref and not session.tree.ref_is_live(sink.owner)
+    if sink is None or sink.owner == session.tree.ref:
+        return False
+    others = session.other_members()
+    return sink.owner not in others and (session.maker == session.tree.ref or not others)
 
 
 def tell_unsaved(session: Session) -> None:
@@ -94,12 +102,12 @@ def tell_unsaved(session: Session) -> None:
 
 
 def _finish(session: Session, patience: float) -> None:
-    """Barrier, then leave; then wait for the footer if nobody else is left to log."""
+    """Barrier, then leave; then wait for the footer if nobody else is left to log, as only then the aggregator writes it."""
     if session.stamp != _core.stamp():
         return
     sink, given_up = session.active_sink(), False
     if session.index >= 0 and sink is not None:
-        progress, began, told = -1, time.monotonic(), False
+        progress, waiting, told = -1, _Waiting(session), False
         while True:
             try:
                 session.flush(timeout=max(1.0, session.live_patience() + 0.5))
@@ -111,43 +119,57 @@ def _finish(session: Session, patience: float) -> None:
                 given_up = True
                 break
             except ShmrerunError as error:
-                now, rows = time.monotonic(), session.words.rows
+                rows = session.words.rows
                 if not told:
                     told = True
                     say(f"finishing {sink.label or 'the recording'} ...")
                 if rows != progress:
-                    progress, began = rows, now
-                elif now - began > patience:
+                    progress, waiting = rows, _Waiting(session)
+                elif waiting.is_over(patience):
                     say(f"gave up finishing {sink.label}: {error}")
                     given_up = True
                     break
-    alone = not session.other_members()
     session.leave()
     session.print_message()
-    if alone and sink is not None and not given_up:
-        _wait_for_end(session, sink.label or "the recording", patience)
+    if sink is not None and not given_up and not session.other_members():  # of two that leave at once, both are the last
+        _wait_for_end(session, patience)
     session.print_message()
 
 
-def _wait_for_end(session: Session, label: str, patience: float) -> None:
-    """Wait until the aggregator has written the footer; as long as it is at work, or waits for a processor, that is no waiting."""
-    tree, began, busy = session.tree, time.monotonic(), _busy(session)
+def _wait_for_end(session: Session, patience: float) -> None:
+    """Wait until the aggregator has written the footer."""
+    sink, waiting = session.active_sink(), _Waiting(session)
+    label = sink.label if sink is not None else "the recording"
     while session.words.state != STATE_ENDED:
-        waited = time.monotonic() - began
-        if waited > patience and (waited - (_busy(session) - busy) > patience or waited > MOST_PATIENCE * patience):
+        if waiting.is_over(patience):
             say(f"did not wait any longer for {label} to be complete; the aggregator goes on with it")
             return
-        tree.wake()
+        session.tree.wake()
         time.sleep(0.001)
         with contextlib.suppress(ShmrerunError):
-            tree.ensure_aggregator()
+            session.tree.ensure_aggregator()
 
 
-def _busy(session: Session) -> float:
-    """Seconds that the aggregator ran, or was ready to. Source: proc(5), schedstat."""
-    try:
-        with open(f"/proc/{session.tree.words.aggregator_pid}/schedstat", "rb") as file:
-            ran, was_ready, _ = file.read().split()
-    except (OSError, ValueError):
-        return 0.0
-    return (int(ran) + int(was_ready)) / 1e9
+class _Waiting:
+    """For the aggregator. While it is at work, or waits for a processor on a full machine, no patience is lost."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._began = time.monotonic()
+        self._busy = self._busy_seconds()
+
+    def is_over(self, patience: float) -> bool:
+        """Whether it was idle for so many seconds, or has taken many times as long."""
+        waited = time.monotonic() - self._began
+        if waited <= patience:
+            return False
+        return waited - max(0.0, self._busy_seconds() - self._busy) > patience or waited > MOST_PATIENCE * patience
+
+    def _busy_seconds(self) -> float:
+        """For how long the aggregator ran, or was ready to. Source: proc(5), schedstat."""
+        try:
+            with open(f"/proc/{self._session.tree.words.aggregator_pid}/schedstat", "rb") as file:
+                ran, was_ready, _ = file.read().split()
+        except (OSError, ValueError):
+            return 0.0
+        return (int(ran) + int(was_ready)) / 1e9

@@ -151,7 +151,7 @@ class Stream(_core.Stream):
         if not joined:
             me.sessions[tree.token, session.serial] = session
             self.stamp = me.stamp
-            hook_exit(me)
+        hook_exit(me)  # whoever joined may be the last to leave
         self.bind(session)
 
     def _join(self, me: Process, tree: Tree) -> Session | None:

@@ -285,7 +285,7 @@ def test_joined_subprocess_outlives_its_parent(tmp_path):
 
 def test_fork_while_threads_make_new_paths_and_shapes(tmp_path):
     """Forks while threads define entity paths and shapes without end: no child hangs, and every row has its own entity."""
-    run(
+    result = run(
         """
         import os, threading
         import shmrerun as rr
@@ -315,6 +315,7 @@ def test_fork_while_threads_make_new_paths_and_shapes(tmp_path):
         """,
         tmp_path, deadline=90,
     )  # fmt: skip
+    assert has_footer(tmp_path / "out.rrd"), result
     rows = check(tmp_path / "out.rrd")
     for n in range(60):
         assert [scalars(rows, f"/child/{n}/{i}") for i in range(5)] == [[(n, i)] for i in range(5)]
