@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shmrerun.importers.urdf_robot import link_at, need, numbers, pose_of
+from shmrerun.importers.urdf_robot import half_turn, link_at, need, numbers, pose_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,9 +58,8 @@ class JointSpec(NamedTuple):
             if self.kind == "prismatic":
                 origin += _turned(rotation, axis * np.float32(value))
             elif self.kind != "fixed":
-                half = float(np.float32(value) * np.float32(0.5))
-                sine, cosine = (math.sin(half), math.cos(half)) if math.isfinite(half) else (math.nan, math.nan)
-                rotation = _product(rotation, np.append(axis * np.float32(sine), np.float32(cosine)))
+                sine, cosine = half_turn(value)
+                rotation = _product(rotation, np.append(axis * sine, cosine))
         return origin.tolist(), rotation.tolist()
 
 

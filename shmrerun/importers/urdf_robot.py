@@ -5,6 +5,7 @@ Source: the URDF format; single precision as in rerun-sdk 0.41.
 
 from __future__ import annotations
 
+import ctypes
 from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.etree import ElementTree as ET
 
@@ -100,10 +101,26 @@ def rotation(angles: tuple[float, ...]) -> list[float]:
     """Of roll, pitch and yaw about fixed axes, in single precision."""
     import numpy as np
 
-    half = (np.array(angles, np.float32) * np.float32(0.5)).astype(np.float64)  # the functions of single precision round otherwise
-    (sx, sy, sz), (cx, cy, cz) = np.sin(half).astype(np.float32), np.cos(half).astype(np.float32)
-    cc, cs, sc, ss = cx * cz, cx * sz, sx * cz, sx * sz
+    (sx, cx), (sy, cy), (sz, cz) = map(half_turn, angles)
+    cc, cs, sc, ss = np.multiply.outer((cx, sx), (cz, sz)).ravel()
     return [float(value) for value in (cy * sc - sy * cs, cy * ss + sy * cc, cy * cs - sy * sc, cy * cc + sy * ss)]
+
+
+def half_turn(angle: float) -> tuple[Any, Any]:
+    """Sine and cosine of half an angle, by the C library's functions of single precision: NumPy's and double ones round otherwise."""
+    import numpy as np
+
+    half = np.float32(angle) * np.float32(0.5)
+    return np.float32(_sinf(half)), np.float32(_cosf(half))
+
+
+def _single(name: str) -> Any:
+    function = getattr(ctypes.CDLL(None), name)
+    function.restype, function.argtypes = ctypes.c_float, [ctypes.c_float]
+    return function
+
+
+_sinf, _cosf = _single("sinf"), _single("cosf")
 
 
 def shape_of(xml: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import warnings
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from helpers import run
@@ -223,3 +224,23 @@ def test_arguments(robot):
             with pytest.raises(TypeError):
                 load(*arguments, **options)
         assert load(str(robot)).log_urdf_to_recording() is None
+
+
+def test_a_thousand_angles(tmp_path):
+    """Sines, products and sums round as theirs: a thousand angles about as many axes are equal to the last bit."""
+    random = np.random.default_rng(5)
+    links, joints = ["<link name='l'/>"], []
+    for number, (xyz, rpy, axis) in enumerate(random.uniform(-3, 3, (20, 3, 3))):
+        texts = [" ".join(map(str, values)) for values in (xyz, rpy, axis)]
+        links.append(f"<link name='l{number}'/>")
+        joints.append(
+            f"<joint name='{number}' type='{('continuous', 'prismatic')[number % 2]}'><origin xyz='{texts[0]}' rpy='{texts[1]}'/>"
+            f"<parent link='l'/><child link='l{number}'/><axis xyz='{texts[2]}'/></joint>"
+        )
+    path = tmp_path / "r.urdf"
+    path.write_text(f"<robot name='x'>{''.join(links + joints)}</robot>")
+    real, ours = (package.UrdfTree.from_file_path(path) for package in (theirs, urdf))
+    for one, other in zip(real.joints(), ours.joints(), strict=True):
+        values = random.uniform(-9, 9, 50).tolist()
+        wanted, found = (rows(joint.compute_transform_columns(values, clamp=False)) for joint in (one, other))
+        assert found == wanted
