@@ -83,9 +83,8 @@ def found(checkout: str) -> list[Program]:
                 package = os.path.basename(where)
                 is_module = re.search(rf"^ *from (\.|{package}\b)", text, re.MULTILINE) is not None
                 module = f"{package}.{os.path.basename(path)[:-3]}" if is_module else ""
-                programs.append(
-                    Program(directory, name, path, module, given, name not in UNFORCED, left_out, KNOWN.get(name) or ", ".join(not_built))
-                )
+                known = KNOWN.get(name) or ", ".join(not_built)
+                programs.append(Program(directory, name, path, module, given, name not in UNFORCED, left_out, known))
     return sorted(programs)
 
 

@@ -135,9 +135,13 @@ def compare(program: programs.Program, scratch: str) -> tuple[str, str]:
         found = compare_printed(done["theirs"].stdout, done["ours"].stdout)
         return ("DIFF", f"prints\n{found}") if found else ("same", "in what it prints")
     for name in names:
-        found = compare_files(*(os.path.join(scratch, side, name) for side in done))
+        try:
+            found = compare_files(*(os.path.join(scratch, side, name) for side in done))
+        except Exception as error:
+            found = f"cannot be compared: {error!r:.300}"
         if found:
-            return "DIFF", f"{name} {found}"
+            said = f"; it said: {last_line(done['ours'])}" if done["ours"].stderr.strip() else ""
+            return "DIFF", f"{name} {found}{said}"
     return "same", "" if names == [FORCED] else ", ".join(names)
 
 
@@ -154,10 +158,7 @@ def main() -> int:
         outcome, why = "skip", program.left_out
         if not why:
             scratch = tempfile.mkdtemp()
-            try:
-                outcome, why = compare(program, scratch)
-            except Exception as error:
-                outcome, why = "DIFF", f"cannot be compared: {error!r:.300}"
+            outcome, why = compare(program, scratch)
             shutil.rmtree(scratch)
         if outcome == "DIFF" and program.known:
             outcome, why = "known", program.known
