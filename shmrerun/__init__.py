@@ -63,7 +63,10 @@ from shmrerun.recording_stream import (
 if TYPE_CHECKING:
     from typing import Any
 
-_MODULES = ("archetypes", "blueprint", "chunk", "components", "datatypes", "encodings", "error_utils", "experimental", "utilities")
+_MODULES = (
+    *("archetypes", "blueprint", "chunk", "components", "datatypes", "encodings", "error_utils", "experimental", "urdf"),
+    "utilities",
+)
 _LAZY = {  # name: the module that has it, imported when the name is first used
     name: module
     for module, names in {

@@ -14,6 +14,7 @@ from shmrerun import datatypes as datatypes
 from shmrerun import encodings as encodings
 from shmrerun import error_utils as error_utils
 from shmrerun import experimental as experimental
+from shmrerun import urdf as urdf
 from shmrerun import utilities as utilities
 from shmrerun.api import (
     __version__ as __version__,
@@ -804,6 +805,7 @@ __all__ = [
     "strict_mode",
     "thread_local_stream",
     "unregister_shutdown",
+    "urdf",
     "utilities",
     "version",
 ]

@@ -132,6 +132,21 @@ MESSAGES = {  # type: definition, and topics with what makes their messages
                "geometry_msgs/Point\nfloat64 x\nfloat64 y\nfloat64 z", QUATERNION),
         {"pose": lambda n: {"header": header(n, "map"), "pose": {"position": XYZ, "orientation": TURN}}},
     ),
+    "nav_msgs/msg/OccupancyGrid": (
+        headed("nav_msgs/MapMetaData info\nint8[] data",
+               "nav_msgs/MapMetaData\nbuiltin_interfaces/Time map_load_time\nfloat32 resolution\nuint32 width\nuint32 height\n"
+               "geometry_msgs/Pose origin",
+               "geometry_msgs/Pose\ngeometry_msgs/Point position\ngeometry_msgs/Quaternion orientation",
+               "geometry_msgs/Point\nfloat64 x\nfloat64 y\nfloat64 z", QUATERNION),
+        {
+            topic: lambda n, width=width, height=height: {
+                "header": header(n, "map"), "data": [-1, 0, 50, 100, 7, n][: width * height],
+                "info": {"map_load_time": {"sec": 5, "nanosec": 6}, "resolution": 0.05, "width": width, "height": height,
+                         "origin": {"position": XYZ, "orientation": TURN}},
+            }
+            for topic, width, height in (("map", 3, 2), ("nowhere", 0, 0))
+        },
+    ),
     "rcl_interfaces/msg/Log": (
         "builtin_interfaces/Time stamp\nuint8 level\nstring name\nstring msg\nstring file\nstring function\nuint32 line" + SEPARATOR + TIME,
         {

@@ -5,6 +5,7 @@ Source: what rerun-sdk 0.41 records of such a file.
 
 from __future__ import annotations
 
+import os
 import struct
 from typing import TYPE_CHECKING, Any
 
@@ -170,6 +171,9 @@ class _Channel:
         self._decoder = _decoder(task, schema, channel)
         for constant in self._decoder.constants():
             task.log(self._path, constant)
+        self._robot: str | None = None  # the last one that was described
+        is_text = not isinstance(self._decoder, _Raw) and schema.name == "std_msgs/msg/String"
+        self._has_robots = is_text and "robot_description" in self._topic
         self._bad = 0
         self._why: Exception | None = None
         self._begin()
@@ -186,12 +190,26 @@ class _Channel:
             self._bad += 1
             self._why = error
             return
+        if self._has_robots:
+            self._robot = rows[0][1]["data"]
         for stamp, value in rows:
             self._values.append(value)
             self._times.append((min(message.log_time, _MOST_TIME), min(message.publish_time, _MOST_TIME), stamp))
         self._bytes += len(message.data)
         if self._bytes >= _BATCH_BYTES or len(self._values) >= _BATCH_ROWS:
             self._send()
+
+    def _log_robot(self, text: str) -> None:
+        """Log the shapes of a robot, whose transforms are messages of other channels."""
+        from shmrerun.importers.urdf import RobotRows
+        from shmrerun.importers.urdf_robot import read_robot
+
+        try:
+            rows = RobotRows(read_robot(text.encode(), os.path.dirname(self._task.path)), "", "")
+            for path, entity in rows.geometries(self._task.warn):
+                self._task.log(path, entity)
+        except ValueError as error:
+            self._task.warn(f"channel {self._topic!r} does not describe a robot: {error}")
 
     def _send(self) -> None:
         import numpy as np
@@ -210,6 +228,8 @@ class _Channel:
 
     def finish(self) -> None:
         self._send()
+        if self._robot is not None:
+            self._log_robot(self._robot)
         if self._bad:
             self._task.warn(f"{self._bad:,} messages of channel {self._topic!r} do not decode and are left out: {self._why}")
 

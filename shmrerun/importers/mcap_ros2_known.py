@@ -253,6 +253,42 @@ class _Pose(_Known):
         return [("", [*_of("InstancePoses3D", translations=moves, quaternions=turns), *_frames(values)])]
 
 
+class _OccupancyGrid(_Known):
+    """A map whose first row is its lowest one; -1, unknown, is byte 255."""
+
+    def decode(self, data: bytes) -> list[tuple[int | None, Any]]:
+        found = Reader(self._messages, data).message(self._root)
+        cells, info = len(found["data"]), found["info"]
+        if cells != info["width"] * info["height"]:
+            raise ValueError(f"a map of {info['width']}x{info['height']} has {cells:,} cells")
+        return [(stamp_of(found), found)]
+
+    def columns(self, values: list[Any]) -> Entities:
+        import numpy as np
+        import pyarrow as pa
+
+        from shmrerun.model.values.factory import component_class
+
+        make: Any = component_class("ImageFormat")
+        infos = [value["info"] for value in values]
+        images = [
+            np.asarray(value["data"], np.int8).reshape(info["height"], info["width"])[::-1].reshape(-1).view(np.uint8)
+            for value, info in zip(values, infos, strict=True)
+        ]
+        columns = _of(
+            "GridMap",
+            format=[make(info["width"], info["height"], color_model=_L, channel_datatype="U8") for info in infos],
+            cell_size=[info["resolution"] for info in infos],
+            translation=np.array([[info["origin"]["position"][axis] for axis in "xyz"] for info in infos], np.float32),
+            quaternion=np.array([[info["origin"]["orientation"][axis] for axis in "xyzw"] for info in infos], np.float32),
+            colormap=["RvizMap"] * len(values),
+        )
+        data = Column(
+            "GridMap:data", lists_of_one(pa.array(images, pa.list_(pa.uint8()))), "rerun.archetypes.GridMap", "rerun.components.ImageBuffer"
+        )
+        return [("", [data, *columns, *_frames(values)])]
+
+
 class _MagneticField(_Known):
     def columns(self, values: list[Any]) -> Entities:
         import numpy as np
@@ -383,6 +419,7 @@ def _points_of(cloud: dict[str, Any]) -> dict[str, Any]:
 
 KNOWN: dict[str, Callable[[str, Messages], Any]] = {
     "geometry_msgs/msg/PoseStamped": _Pose,
+    "nav_msgs/msg/OccupancyGrid": _OccupancyGrid,
     "rcl_interfaces/msg/Log": _Log,
     "sensor_msgs/msg/CameraInfo": _CameraInfo,
     "sensor_msgs/msg/JointState": _JointState,

@@ -17,16 +17,23 @@ rerun = pytest.importorskip("rerun")
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # the older name of rerun.encodings warns
     importlib.import_module("rerun.datatypes")
-    for name in ("blueprint", "blueprint.encodings", "blueprint.datatypes", "blueprint.views", "blueprint.visualizers", "utilities"):
+    for name in (
+        "blueprint",
+        "blueprint.encodings",
+        "blueprint.datatypes",
+        "blueprint.views",
+        "blueprint.visualizers",
+        "urdf",
+        "utilities",
+    ):
         importlib.import_module(f"rerun.{name}")
 
-MODULES = ("archetypes", "components", "encodings", "datatypes", "utilities")
+MODULES = ("archetypes", "components", "encodings", "datatypes", "urdf", "utilities")
 BLUEPRINTS = ("", ".archetypes", ".components", ".encodings", ".datatypes", ".views", ".experimental", ".table")
 MODULES += tuple(f"blueprint{name}" for name in BLUEPRINTS)
 
 ABSENT = {  # reason: what rerun has, as a function, class, module or method of RecordingStream, and this version has not
     "viewers, servers and notebooks": {"web"},
-    "trees of URDF files": {"urdf"},
     "the query side": {"auth", "catalog", "login", "logout", "server", "tracing_session"},
 }  # fmt: skip
 NOT_API = {  # reason: public by accident
@@ -59,6 +66,7 @@ OURS_IN_MODULES = {  # the same for submodules
     "components": {"EnumBase", "enum_class"},
     "encodings": set(),
     "datatypes": set(),
+    "urdf": set(),
     "utilities": set(),
     "blueprint": {"api", "containers", "datatypes", "encodings", "views", "visualizers"}
     | {"archetypes", "components", "experimental", "table"},  # modules, of which it has no list

@@ -60,6 +60,40 @@ def test_ros2(tmp_path):
     compare(tmp_path, "in.mcap")
 
 
+def test_robot_descriptions(tmp_path):
+    """The last text of a channel that describes robots is recorded as shapes, too; one that describes none is said."""
+    robot = "<robot name='{}'><link name='a'><visual><geometry><mesh filename='package://p/b.stl'/></geometry></visual></link></robot>"
+    texts = {"/robot_description": [robot.format("one"), robot.format("two")], "/a/robot_description": ["<model/>"],
+             "/my_robot_description/x": [robot.format("three")], "/text": [robot.format("four")]}  # fmt: skip
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p" / "b.stl").write_bytes(b"solid")
+    with open(tmp_path / "in.mcap", "wb") as file:
+        out = ros2.Writer(file)
+        schema = out.register_msgdef("std_msgs/msg/String", "string data")
+        for topic, found in texts.items():
+            for text in found:
+                out.write_message(topic, schema, {"data": text}, log_time=5)
+        out.finish()
+    ended = compare(tmp_path, "in.mcap", env={"ROS_PACKAGE_PATH": str(tmp_path)})
+    assert ended.stderr.count("'/a/robot_description' does not describe a robot") == ended.stderr.count("describe a robot") == 1
+
+
+def test_maps_that_do_not_fit(tmp_path):
+    """A map with other than width times height cells is left out and counted; the next one is recorded."""
+    text, topics = MESSAGES["nav_msgs/msg/OccupancyGrid"]
+    with open(tmp_path / "in.mcap", "wb") as file:
+        out = ros2.Writer(file)
+        schema = out.register_msgdef("nav_msgs/msg/OccupancyGrid", text)
+        for n in range(2):
+            out.write_message("map", schema, {**topics["map"](n), "data": [1] * 5 * (1 + n)}, log_time=n)
+        out.write_message("map", schema, topics["map"](2), log_time=2)
+        out.finish()
+    ended = log("shmrerun", "ours.rrd", ["in.mcap"], tmp_path)
+    assert "2 messages of channel 'map' do not decode and are left out: a map of 3x2 has 10 cells" in ended.stderr
+    (row,) = [row for row in read_rows(tmp_path / "ours.rrd")["/map"] if "GridMap:data" in row]
+    assert bytes(row["GridMap:data"][0]) == bytes([100, 7, 2, 255, 0, 50])
+
+
 def test_protobuf(tmp_path):
     """Protobuf messages: nested ones, enumerations, optional and repeated fields, choices, maps, dynamic values, and circles."""
     from google.protobuf import descriptor_pb2, duration_pb2, struct_pb2, timestamp_pb2, type_pb2, wrappers_pb2

@@ -24,6 +24,7 @@ BELOW = {  # room: rooms that it may import; each may import itself
     "shm": ("errors", "_core", "framing"),
     "rrd": ("errors", "_core", "framing", "model"),
     "chunk": ("rrd",),  # the face of its chunks and readers
+    "urdf": ("errors", "model", "importers", "recording_stream", "faces", "chunk"),  # robots in hand
     "experimental": ("errors", "chunk", "api"),
     "sinks": ("errors",),
     "producer": ("errors", "_core", "framing", "model", "rrd", "shm", "sinks"),
