@@ -159,17 +159,16 @@ static bool nobody_listens(PyObject *recording) {
 
 enum { LOG_DONE, LOG_SLOW, LOG_ERROR };
 
-/* What a row needs beyond the append itself: the doorbell, space, a look at the aggregator. */
-static int after_append(Stream *stream, const struct row_outcome *outcome, uint32_t path, uint32_t columns, PyObject *parts,
-                        uint32_t flags) {
+/* A row that is not in the lane: Python waits, spills, or counts it. */
+static int refused(Stream *stream, uint32_t path, uint32_t columns, PyObject *parts, uint32_t flags) {
+    PyObject *done = PyObject_CallMethod((PyObject *)stream, "_refused", "IIOI", path, columns, parts, flags);
+    Py_XDECREF(done);
+    return done ? LOG_DONE : LOG_ERROR;
+}
+
+/* What a row that is in the lane needs beyond it: the doorbell, space, a look at the aggregator. */
+static int after_append(Stream *stream, const struct row_outcome *outcome) {
     PyObject *done = NULL;
-    if (outcome->code == ROW_ERROR) return LOG_ERROR;
-    if (outcome->code == ROW_CLOSED) return LOG_SLOW;
-    if (outcome->code > ROW_DROPPED) {
-        done = PyObject_CallMethod((PyObject *)stream, "_refused", "IIOI", path, columns, parts, flags);
-        Py_XDECREF(done);
-        return done ? LOG_DONE : LOG_ERROR;
-    }
     if (outcome->code == ROW_WAKE || outcome->code == ROW_WAKE_HALF) {
         done = PyObject_CallMethodNoArgs((PyObject *)stream, outcome->code == ROW_WAKE_HALF ? word_half : word_wake);
         if (!done) return LOG_ERROR;
@@ -184,13 +183,24 @@ static int after_append(Stream *stream, const struct row_outcome *outcome, uint3
     return LOG_DONE;
 }
 
-/* Appends the row of an archetype. LOG_SLOW: nothing happened, Python must do it. */
-static int log_fast(Stream *stream, PyObject *entity_path, PyObject *entity, uint32_t flags) {
-    if (!PyUnicode_CheckExact(entity_path)) return LOG_SLOW;
-    PyObject *path = PyDict_GetItemWithError(known_paths, entity_path);
-    if (!path) return PyErr_Occurred() ? LOG_ERROR : LOG_SLOW;
-    uint32_t path_number = (uint32_t)PyLong_AsUnsignedLong(path);
-    if (!PyObject_TypeCheck(entity, &OwnRowType)) return LOG_SLOW;
+/* The row of an archetype whose fields can be read. No Python runs before the row is in the lane, views of arrays apart. */
+static int log_cells(Stream *stream, uint32_t path, struct row_cells *row, uint32_t flags) {
+    struct row_outcome done = lane_append_cells(stream->lane, path, row, flags);
+    int outcome;
+    if (done.code == ROW_ERROR) outcome = LOG_ERROR;
+    else if (done.code == ROW_CLOSED) outcome = LOG_SLOW;
+    else if (done.code <= ROW_DROPPED) outcome = after_append(stream, &done);
+    else {
+        PyObject *parts = row_tuple(row);
+        outcome = parts ? refused(stream, path, row->columns, parts, flags) : LOG_ERROR;
+        Py_XDECREF(parts);
+    }
+    row_release(row);
+    return outcome;
+}
+
+/* The row of anything else with a `_row`. */
+static int log_row(Stream *stream, uint32_t path, PyObject *entity, uint32_t flags) {
     PyObject *row = PyObject_CallMethodNoArgs(entity, word_row);
     if (!row) return LOG_ERROR;
     int outcome = LOG_SLOW;
@@ -203,12 +213,26 @@ static int log_fast(Stream *stream, PyObject *entity_path, PyObject *entity, uin
             outcome = LOG_ERROR;
         } else if (columns && columns <= column_sets.count && stream->lane && lane_usable(stream->lane)) {
             /* looked at again: `_row` was Python, it may have forked, or left */
-            struct row_outcome done = lane_append_parts(stream->lane, path_number, (uint32_t)columns, parts, flags);
-            outcome = after_append(stream, &done, path_number, (uint32_t)columns, parts, flags);
+            struct row_outcome done = lane_append_parts(stream->lane, path, (uint32_t)columns, parts, flags);
+            if (done.code == ROW_ERROR) outcome = LOG_ERROR;
+            else if (done.code > ROW_DROPPED && done.code != ROW_CLOSED) outcome = refused(stream, path, (uint32_t)columns, parts, flags);
+            else if (done.code != ROW_CLOSED) outcome = after_append(stream, &done);
         }
     }
     Py_DECREF(row);
     return outcome;
+}
+
+/* Appends the row of an archetype. LOG_SLOW: nothing happened, Python must do it. */
+static int log_fast(Stream *stream, PyObject *entity_path, PyObject *entity, uint32_t flags) {
+    if (!PyUnicode_CheckExact(entity_path)) return LOG_SLOW;
+    PyObject *path = PyDict_GetItemWithError(known_paths, entity_path);
+    if (!path) return PyErr_Occurred() ? LOG_ERROR : LOG_SLOW;
+    uint32_t path_number = (uint32_t)PyLong_AsUnsignedLong(path);
+    struct row_cells row;
+    if (row_take(entity, &row)) return log_cells(stream, path_number, &row, flags);
+    if (!PyObject_TypeCheck(entity, &OwnRowType)) return LOG_SLOW;
+    return log_row(stream, path_number, entity, flags);
 }
 
 /* An exception inside log: a warning unless strict. */

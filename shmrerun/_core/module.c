@@ -158,6 +158,9 @@ static PyMethodDef functions[] = {
     {"reset_time", core_reset_time, METH_O, NULL},
     {"times", core_times, METH_O, NULL},
     {"launch", core_launch, METH_VARARGS, NULL},
+    {"plan", core_plan, METH_VARARGS, NULL},
+    {"field_parts", FAST(core_field_parts), METH_FASTCALL, NULL},
+    {"meet_numpy", core_meet_numpy, METH_VARARGS, NULL},
     {0},
 };
 
@@ -171,7 +174,7 @@ static int core_exec(PyObject *module) {
     }
     static bool ready;
     if (!ready && (PyType_Ready(&SegmentType) || PyType_Ready(&LaneType) || PyType_Ready(&HopperType) || PyType_Ready(&StreamType) ||
-                   PyType_Ready(&OwnRowType) || log_init()))
+                   PyType_Ready(&OwnRowType) || log_init() || archetype_init()))
         return -1;
     ready = true;
     if (PyModule_AddObjectRef(module, "CAN_POPULATE", can_populate() ? Py_True : Py_False) ||
