@@ -21,6 +21,24 @@ typedef struct {
     uint64_t follow_offset, follow_serial; /* ... the word that names its recording, and what it was */
 } Stream;
 
+/* Numbers of texts, by the object (timelines: of sequences): a program has the same ones again and again. The table owns them, so an address is no other text's. */
+#define SEEN_SIZE 64u /* a power of two */
+struct seen {
+    PyObject *text;
+    uint32_t number;
+};
+static struct seen seen_paths[SEEN_SIZE], seen_timelines[SEEN_SIZE];
+
+static struct seen *seen_slot(struct seen *table, const PyObject *text) {
+    return &table[((uintptr_t)text >> 4 ^ (uintptr_t)text >> 10) % SEEN_SIZE];
+}
+
+static void keep_seen(struct seen *slot, PyObject *text, uint32_t number) {
+    PyObject *old = slot->text;
+    *slot = (struct seen){Py_NewRef(text), number};
+    Py_XDECREF(old); /* an exact str: nothing runs */
+}
+
 static PyObject *known_paths;   /* entity path as users write it -> number of its canonical text */
 static PyObject *global_stream; /* Stream or NULL */
 static bool tasks_used;         /* some asyncio task has a recording of its own: ask Python which one is active */
@@ -225,10 +243,14 @@ static int log_row(Stream *stream, uint32_t path, PyObject *entity, uint32_t fla
 
 /* Appends the row of an archetype. LOG_SLOW: nothing happened, Python must do it. */
 static int log_fast(Stream *stream, PyObject *entity_path, PyObject *entity, uint32_t flags) {
-    if (!PyUnicode_CheckExact(entity_path)) return LOG_SLOW;
-    PyObject *path = PyDict_GetItemWithError(known_paths, entity_path);
-    if (!path) return PyErr_Occurred() ? LOG_ERROR : LOG_SLOW;
-    uint32_t path_number = (uint32_t)PyLong_AsUnsignedLong(path);
+    struct seen *seen = seen_slot(seen_paths, entity_path);
+    if (seen->text != entity_path) {
+        if (!PyUnicode_CheckExact(entity_path)) return LOG_SLOW;
+        PyObject *path = PyDict_GetItemWithError(known_paths, entity_path);
+        if (!path) return PyErr_Occurred() ? LOG_ERROR : LOG_SLOW;
+        keep_seen(seen, entity_path, (uint32_t)PyLong_AsUnsignedLong(path));
+    }
+    uint32_t path_number = seen->number;
     struct row_cells row;
     if (row_take(entity, &row)) return log_cells(stream, path_number, &row, flags);
     if (!PyObject_TypeCheck(entity, &OwnRowType)) return LOG_SLOW;
@@ -364,24 +386,34 @@ PyObject *core_set_time(PyObject *Py_UNUSED(self), PyObject *const *args, Py_ssi
     long kind = 1;
     int overflow = 1;
     long long value = 0;
-    Py_ssize_t size = 0;
-    const char *text = PyUnicode_CheckExact(args[0]) ? PyUnicode_AsUTF8AndSize(args[0], &size) : NULL;
-    PyErr_Clear(); /* a lone surrogate: Python says so below */
-    if (text && size && size < 65536 && PyLong_CheckExact(sequence) && duration == Py_None && timestamp == Py_None)
+    if (PyLong_CheckExact(sequence) && duration == Py_None && timestamp == Py_None)
         value = PyLong_AsLongLongAndOverflow(sequence, &overflow);
-    if (overflow || value == INT64_MIN) {
-        PyObject *pair = PyObject_CallFunctionObjArgs(slow_convert, args[0], sequence, duration, timestamp, NULL);
-        if (!pair) return NULL;
-        int good = PyArg_ParseTuple(pair, "lL", &kind, &value);
-        Py_DECREF(pair);
-        if (!good || !(text = PyUnicode_AsUTF8AndSize(args[0], &size))) return NULL;
-        if (size > 65535) return PyErr_Format(PyExc_ValueError, "a timeline name of %zd bytes, over the limit of 65535", size);
+    bool common = !overflow && value != INT64_MIN;
+    struct seen *seen = seen_slot(seen_timelines, args[0]);
+    uint32_t timeline = common && seen->text == args[0] ? seen->number : 0;
+    Py_ssize_t size = 0;
+    const char *text = NULL;
+    if (!timeline) {
+        if (PyUnicode_CheckExact(args[0]) && !(text = PyUnicode_AsUTF8AndSize(args[0], &size))) PyErr_Clear(); /* a lone surrogate */
+        if (!common || !text || !size || size > 65535) { /* Python says what is wrong */
+            PyObject *pair = PyObject_CallFunctionObjArgs(slow_convert, args[0], sequence, duration, timestamp, NULL);
+            if (!pair) return NULL;
+            common = false;
+            int good = PyArg_ParseTuple(pair, "lL", &kind, &value);
+            Py_DECREF(pair);
+            if (!good || !(text = PyUnicode_AsUTF8AndSize(args[0], &size))) return NULL;
+            if (size > 65535) return PyErr_Format(PyExc_ValueError, "a timeline name of %zd bytes, over the limit of 65535", size);
+        }
     }
     uint64_t key = 0;
     int found = times_key(recording, &key);
     if (found < 0) return NULL;
     if (!found) Py_RETURN_NONE;
-    return set_time(key, (uint8_t)kind, text, (uint32_t)size, value);
+    if (!timeline) {
+        if (!(timeline = timeline_intern((uint8_t)kind, text, (uint32_t)size))) return no_room_for_time();
+        if (common) keep_seen(seen_slot(seen_timelines, args[0]), args[0], timeline);
+    }
+    return set_time(key, timeline, value);
 }
 
 /* ---- what Python registers ---- */

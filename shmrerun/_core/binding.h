@@ -114,10 +114,10 @@ int log_init(void);
 PyObject *no_room_for_time(void);                            /* raises */
 void tell_changed_type(uint32_t before, uint32_t timeline); /* interned timelines of one name */
 
-/* Sets the calling thread's time on a timeline; tells of one that changes its type. NULL: with an exception. */
-static inline PyObject *set_time(uint64_t key, uint8_t kind, const char *name, uint32_t size, int64_t value) {
-    uint32_t timeline = timeline_intern(kind, name, size), replaced = 0;
-    if (!timeline || !times_set(key, timeline, value, &replaced)) return no_room_for_time();
+/* Sets the calling thread's time on an interned timeline; tells of one that changes its type. NULL: with an exception. */
+static inline PyObject *set_time(uint64_t key, uint32_t timeline, int64_t value) {
+    uint32_t replaced = 0;
+    if (!times_set(key, timeline, value, &replaced)) return no_room_for_time();
     if (replaced) tell_changed_type(replaced, timeline);
     Py_RETURN_NONE;
 }

@@ -51,7 +51,8 @@ static PyObject *core_put_time(PyObject *Py_UNUSED(self), PyObject *const *args,
     long long value = PyLong_AsLongLong(args[3]);
     if (!name || PyErr_Occurred()) return NULL;
     if (size > 65535) return PyErr_Format(PyExc_ValueError, "a timeline name of %zd bytes, over the limit of 65535", size);
-    return set_time(key, (uint8_t)kind, name, (uint32_t)size, value);
+    uint32_t timeline = timeline_intern((uint8_t)kind, name, (uint32_t)size);
+    return timeline ? set_time(key, timeline, value) : no_room_for_time();
 }
 
 static PyObject *core_forget_time(PyObject *Py_UNUSED(self), PyObject *const *args, Py_ssize_t count) {
