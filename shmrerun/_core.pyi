@@ -107,6 +107,20 @@ def reset_time(key: int, /) -> None: ...
 def times(key: int, /) -> list[tuple[str, int, int]]: ...
 def punch(fd: int, offset: int, size: int, /) -> None: ...
 def launch(argv: list[bytes], environment: list[bytes], faults: bytes, /) -> int: ...
+def plan(
+    cls: type[OwnRow],
+    sets: dict[int, Any],
+    init: Callable[..., None] | None,
+    slots: tuple[Any, ...],
+    kinds: tuple[tuple[str, int, int, dict[Any, Any] | None], ...],
+    parameters: tuple[tuple[str, int, bool], ...],
+    positional: int,
+    /,
+) -> None:
+    """Make ``log`` read the fields of a class from its slots, and a call of it set them. Once for each class."""
+
+def field_parts(archetype: OwnRow, field: int, /) -> tuple[Any, ...] | None: ...
+def meet_numpy(array: type[Any], float64: type[float], /) -> None: ...
 def log(
     entity_path: str | list[object],
     entity: Any,

@@ -68,35 +68,114 @@ static void lock_lane(Lane *self) {
 
 #define FEW_PARTS 48
 
-/* Fills parts from a tuple of ints, None and buffers. *held counts the buffers to release. Returns bytes, or -1. */
-static int64_t take_parts(PyObject *tuple, struct part *parts, Py_buffer *buffers, Py_ssize_t *held) {
-    int64_t bytes = 0;
+/* Parts of a row, and what must be released and freed after their use. */
+struct taken {
+    struct part few_parts[FEW_PARTS], *parts;
+    Py_buffer few_buffers[FEW_PARTS], *buffers;
+    int32_t offsets[FIELDS_LIMIT][2]; /* of single texts */
+    uint32_t count, held, texts;
+    int64_t bytes; /* -1: with an exception */
+};
+
+static bool add_size(struct taken *taken, const void *data, uint64_t size, bool is_buffer) {
+    if (size > INT32_MAX) {
+        PyErr_Format(PyExc_ValueError, "a value of %llu bytes or elements; Arrow's 32-bit offsets end at %d", (unsigned long long)size,
+                     INT32_MAX);
+        return false;
+    }
+    taken->parts[taken->count++] = (struct part){data, (uint32_t)size, is_buffer};
+    if (is_buffer) taken->bytes += (int64_t)size;
+    return true;
+}
+
+static bool add_buffer(struct taken *taken, PyObject *item) {
+    Py_buffer *buffer = &taken->buffers[taken->held];
+    if (PyObject_GetBuffer(item, buffer, PyBUF_SIMPLE)) return false;
+    taken->held++;
+    return add_size(taken, buffer->buf, (uint64_t)buffer->len, true);
+}
+
+/* Adds a tuple of ints, None and buffers. */
+static bool add_tuple(struct taken *taken, PyObject *tuple) {
     for (Py_ssize_t i = 0, count = PyTuple_GET_SIZE(tuple); i < count; i++) {
         PyObject *item = PyTuple_GET_ITEM(tuple, i);
-        uint64_t size;
+        bool good;
         if (PyLong_CheckExact(item)) {
-            size = PyLong_AsUnsignedLongLong(item);
-            if (size == UINT64_MAX && PyErr_Occurred()) return -1;
-            parts[i] = (struct part){NULL, (uint32_t)size, false};
-        } else if (item == Py_None) {
-            size = 0;
-            parts[i] = (struct part){NULL, 0, true};
-        } else if (PyBytes_CheckExact(item)) {
-            size = (uint64_t)PyBytes_GET_SIZE(item);
-            parts[i] = (struct part){PyBytes_AS_STRING(item), (uint32_t)size, true};
-        } else {
-            if (PyObject_GetBuffer(item, &buffers[*held], PyBUF_SIMPLE)) return -1;
-            size = (uint64_t)buffers[*held].len;
-            parts[i] = (struct part){buffers[(*held)++].buf, (uint32_t)size, true};
-        }
-        if (size > INT32_MAX) {
-            PyErr_Format(PyExc_ValueError, "a value of %llu bytes or elements; Arrow's 32-bit offsets end at %d", (unsigned long long)size,
-                         INT32_MAX);
-            return -1;
-        }
-        if (parts[i].is_buffer) bytes += (int64_t)size;
+            uint64_t size = PyLong_AsUnsignedLongLong(item);
+            good = !(size == UINT64_MAX && PyErr_Occurred()) && add_size(taken, NULL, size, false);
+        } else if (item == Py_None) good = add_size(taken, NULL, 0, true);
+        else if (PyBytes_CheckExact(item)) good = add_size(taken, PyBytes_AS_STRING(item), (uint64_t)PyBytes_GET_SIZE(item), true);
+        else good = add_buffer(taken, item);
+        if (!good) return false;
     }
-    return bytes;
+    return true;
+}
+
+/* Adds what a field of an archetype holds: lengths before its values, as many as its type has nodes. */
+static bool add_cell(struct taken *taken, const struct cell *cell) {
+    if (PyTuple_CheckExact(cell->value)) return add_tuple(taken, cell->value);
+    const struct field *field = cell->field;
+    const void *data = NULL;
+    uint64_t size = 0;
+    bool spans = cell_span(cell, &data, &size);
+    if (!spans) { /* the view of an array */
+        if (PyObject_GetBuffer(cell->value, &taken->buffers[taken->held], PyBUF_SIMPLE)) return false;
+        data = taken->buffers[taken->held].buf;
+        size = (uint64_t)taken->buffers[taken->held++].len;
+    }
+    if (field->code == 's') {
+        int32_t *offsets = taken->offsets[taken->texts++];
+        offsets[0] = 0;
+        offsets[1] = (int32_t)size;
+        return add_size(taken, NULL, 1, false) && add_size(taken, NULL, 0, true) && add_size(taken, offsets, 8, true) &&
+               add_size(taken, data, size, true);
+    }
+    uint64_t numbers = size / field->size;
+    if (field->width > 1 && !(add_size(taken, NULL, numbers / field->width, false) && add_size(taken, NULL, 0, true))) return false;
+    return add_size(taken, NULL, numbers, false) && add_size(taken, NULL, 0, true) && add_size(taken, data, size, true);
+}
+
+/* Makes room for so many parts; false: with an exception. */
+static bool start_taking(struct taken *taken, uint64_t count) {
+    taken->count = taken->held = taken->texts = 0;
+    taken->bytes = -1;
+    taken->parts = taken->few_parts;
+    taken->buffers = taken->few_buffers;
+    if (count > RECORD_PARTS_LIMIT) {
+        PyErr_Format(PyExc_ValueError, "a row of %llu parts, over the limit of %u", (unsigned long long)count, RECORD_PARTS_LIMIT);
+        return false;
+    }
+    if (count > FEW_PARTS) {
+        taken->parts = PyMem_Malloc((size_t)count * sizeof *taken->parts);
+        taken->buffers = PyMem_Malloc((size_t)count * sizeof *taken->buffers);
+    }
+    if (!taken->parts || !taken->buffers) {
+        PyErr_NoMemory();
+        return false;
+    }
+    taken->bytes = 0;
+    return true;
+}
+
+static void take_tuple(struct taken *taken, PyObject *tuple) {
+    if (start_taking(taken, (uint64_t)PyTuple_GET_SIZE(tuple)) && !add_tuple(taken, tuple)) taken->bytes = -1;
+}
+
+static void take_cells(struct taken *taken, const struct row_cells *row) {
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < row->count; i++) count += cell_parts(&row->cells[i]);
+    if (!start_taking(taken, count)) return;
+    for (uint32_t i = 0; i < row->count; i++) {
+        if (add_cell(taken, &row->cells[i])) continue;
+        taken->bytes = -1;
+        return;
+    }
+}
+
+static void release_taken(struct taken *taken) {
+    while (taken->held) PyBuffer_Release(&taken->buffers[--taken->held]);
+    if (taken->parts != taken->few_parts) PyMem_Free(taken->parts);
+    if (taken->buffers != taken->few_buffers) PyMem_Free(taken->buffers);
 }
 
 /* ---- rows ---- */
@@ -163,45 +242,12 @@ static struct row_outcome append_shape(Lane *self, const struct shape *shape, co
     }
 }
 
-/* Parts of a tuple, and what must be released and freed after their use. */
-struct taken {
-    struct part few_parts[FEW_PARTS], *parts;
-    Py_buffer few_buffers[FEW_PARTS], *buffers;
-    Py_ssize_t count, held;
-    int64_t bytes; /* -1: with an exception */
-};
-
-static void take_tuple(struct taken *taken, PyObject *tuple) {
-    taken->count = PyTuple_GET_SIZE(tuple);
-    taken->held = 0;
-    taken->bytes = -1;
-    taken->parts = taken->few_parts;
-    taken->buffers = taken->few_buffers;
-    if (taken->count > (Py_ssize_t)RECORD_PARTS_LIMIT) {
-        PyErr_Format(PyExc_ValueError, "a row of %zd parts, over the limit of %u", taken->count, RECORD_PARTS_LIMIT);
-        return;
-    }
-    if (taken->count > FEW_PARTS) {
-        taken->parts = PyMem_Malloc((size_t)taken->count * sizeof *taken->parts);
-        taken->buffers = PyMem_Malloc((size_t)taken->count * sizeof *taken->buffers);
-    }
-    taken->bytes = taken->parts && taken->buffers ? take_parts(tuple, taken->parts, taken->buffers, &taken->held) : (PyErr_NoMemory(), -1);
-}
-
-static void release_taken(struct taken *taken) {
-    while (taken->held) PyBuffer_Release(&taken->buffers[--taken->held]);
-    if (taken->parts != taken->few_parts) PyMem_Free(taken->parts);
-    if (taken->buffers != taken->few_buffers) PyMem_Free(taken->buffers);
-}
-
-struct row_outcome lane_append_parts(Lane *self, uint32_t path, uint32_t columns, PyObject *tuple, uint32_t flags) {
+/* Appends what was taken, and releases it. Steals a reference to the lane: whoever calls may lose it while the GIL is released. */
+static struct row_outcome append_taken(Lane *self, uint32_t path, uint32_t columns, struct taken *taken, uint32_t flags) {
     struct row_outcome outcome = {.code = ROW_ERROR};
-    struct taken taken;
-    Py_INCREF(self); /* whoever calls may lose it while the GIL is released */
-    take_tuple(&taken, tuple); /* buffers may run Python, so before all that it could change: times, this lane, this process */
-    if (taken.held && taken.bytes >= 0 && !lane_usable(self)) {
+    if (taken->held && taken->bytes >= 0 && !lane_usable(self)) {
         outcome.code = ROW_CLOSED;
-    } else if (taken.bytes >= 0) {
+    } else if (taken->bytes >= 0) {
         struct shape shape = {.path = path, .columns = columns};
         shape.path_text = names_text(&paths, path);
         shape.columns_text = names_text(&column_sets, columns);
@@ -210,12 +256,26 @@ struct row_outcome lane_append_parts(Lane *self, uint32_t path, uint32_t columns
         const int64_t *times;
         if (times_of_row(is_static ? UINT64_MAX : self->key, switches, &shape, &times)) {
             shape.flags |= flags & ROW_MESSAGE;
-            outcome = append_shape(self, &shape, times, taken.parts, (uint32_t)taken.count, flags, taken.bytes);
+            outcome = append_shape(self, &shape, times, taken->parts, taken->count, flags, taken->bytes);
         } else PyErr_NoMemory();
     }
-    release_taken(&taken);
+    release_taken(taken);
     Py_DECREF(self);
     return outcome;
+}
+
+struct row_outcome lane_append_parts(Lane *self, uint32_t path, uint32_t columns, PyObject *tuple, uint32_t flags) {
+    struct taken taken;
+    Py_INCREF(self);
+    take_tuple(&taken, tuple); /* buffers may run Python, so before all that it could change: times, this lane, this process */
+    return append_taken(self, path, columns, &taken, flags);
+}
+
+struct row_outcome lane_append_cells(Lane *self, uint32_t path, const struct row_cells *row, uint32_t flags) {
+    struct taken taken;
+    Py_INCREF(self);
+    take_cells(&taken, row);
+    return append_taken(self, path, row->columns, &taken, flags);
 }
 
 /* (what became of it, bytes of the record) */
@@ -257,8 +317,7 @@ static PyObject *lane_append_columns(Lane *self, PyObject *const *args, Py_ssize
     take_tuple(&taken, args[3]);
     if (taken.bytes >= 0 && !lane_usable(self)) outcome.code = ROW_CLOSED;
     else if (taken.bytes >= 0)
-        outcome = append_shape(self, &shape, NULL, taken.parts, (uint32_t)taken.count, (uint32_t)flags | ROW_UNCOUNTED | shape.flags,
-                               taken.bytes);
+        outcome = append_shape(self, &shape, NULL, taken.parts, taken.count, (uint32_t)flags | ROW_UNCOUNTED | shape.flags, taken.bytes);
     release_taken(&taken);
     Py_DECREF(self);
     return tell_outcome(&outcome);

@@ -21,6 +21,24 @@ typedef struct {
     uint64_t follow_offset, follow_serial; /* ... the word that names its recording, and what it was */
 } Stream;
 
+/* Numbers of texts, by the object (timelines: of sequences): a program has the same ones again and again. The table owns them, so an address is no other text's. */
+#define SEEN_SIZE 64u /* a power of two */
+struct seen {
+    PyObject *text;
+    uint32_t number;
+};
+static struct seen seen_paths[SEEN_SIZE], seen_timelines[SEEN_SIZE];
+
+static struct seen *seen_slot(struct seen *table, const PyObject *text) {
+    return &table[((uintptr_t)text >> 4 ^ (uintptr_t)text >> 10) % SEEN_SIZE];
+}
+
+static void keep_seen(struct seen *slot, PyObject *text, uint32_t number) {
+    PyObject *old = slot->text;
+    *slot = (struct seen){Py_NewRef(text), number};
+    Py_XDECREF(old); /* an exact str: nothing runs */
+}
+
 static PyObject *known_paths;   /* entity path as users write it -> number of its canonical text */
 static PyObject *global_stream; /* Stream or NULL */
 static bool tasks_used;         /* some asyncio task has a recording of its own: ask Python which one is active */
@@ -159,17 +177,16 @@ static bool nobody_listens(PyObject *recording) {
 
 enum { LOG_DONE, LOG_SLOW, LOG_ERROR };
 
-/* What a row needs beyond the append itself: the doorbell, space, a look at the aggregator. */
-static int after_append(Stream *stream, const struct row_outcome *outcome, uint32_t path, uint32_t columns, PyObject *parts,
-                        uint32_t flags) {
+/* A row that is not in the lane: Python waits, spills, or counts it. */
+static int refused(Stream *stream, uint32_t path, uint32_t columns, PyObject *parts, uint32_t flags) {
+    PyObject *done = PyObject_CallMethod((PyObject *)stream, "_refused", "IIOI", path, columns, parts, flags);
+    Py_XDECREF(done);
+    return done ? LOG_DONE : LOG_ERROR;
+}
+
+/* What a row that is in the lane needs beyond it: the doorbell, space, a look at the aggregator. */
+static int after_append(Stream *stream, const struct row_outcome *outcome) {
     PyObject *done = NULL;
-    if (outcome->code == ROW_ERROR) return LOG_ERROR;
-    if (outcome->code == ROW_CLOSED) return LOG_SLOW;
-    if (outcome->code > ROW_DROPPED) {
-        done = PyObject_CallMethod((PyObject *)stream, "_refused", "IIOI", path, columns, parts, flags);
-        Py_XDECREF(done);
-        return done ? LOG_DONE : LOG_ERROR;
-    }
     if (outcome->code == ROW_WAKE || outcome->code == ROW_WAKE_HALF) {
         done = PyObject_CallMethodNoArgs((PyObject *)stream, outcome->code == ROW_WAKE_HALF ? word_half : word_wake);
         if (!done) return LOG_ERROR;
@@ -184,13 +201,24 @@ static int after_append(Stream *stream, const struct row_outcome *outcome, uint3
     return LOG_DONE;
 }
 
-/* Appends the row of an archetype. LOG_SLOW: nothing happened, Python must do it. */
-static int log_fast(Stream *stream, PyObject *entity_path, PyObject *entity, uint32_t flags) {
-    if (!PyUnicode_CheckExact(entity_path)) return LOG_SLOW;
-    PyObject *path = PyDict_GetItemWithError(known_paths, entity_path);
-    if (!path) return PyErr_Occurred() ? LOG_ERROR : LOG_SLOW;
-    uint32_t path_number = (uint32_t)PyLong_AsUnsignedLong(path);
-    if (!PyObject_TypeCheck(entity, &OwnRowType)) return LOG_SLOW;
+/* The row of an archetype whose fields can be read. No Python runs before the row is in the lane, views of arrays apart. */
+static int log_cells(Stream *stream, uint32_t path, struct row_cells *row, uint32_t flags) {
+    struct row_outcome done = lane_append_cells(stream->lane, path, row, flags);
+    int outcome;
+    if (done.code == ROW_ERROR) outcome = LOG_ERROR;
+    else if (done.code == ROW_CLOSED) outcome = LOG_SLOW;
+    else if (done.code <= ROW_DROPPED) outcome = after_append(stream, &done);
+    else {
+        PyObject *parts = row_tuple(row);
+        outcome = parts ? refused(stream, path, row->columns, parts, flags) : LOG_ERROR;
+        Py_XDECREF(parts);
+    }
+    row_release(row);
+    return outcome;
+}
+
+/* The row of anything else with a `_row`. */
+static int log_row(Stream *stream, uint32_t path, PyObject *entity, uint32_t flags) {
     PyObject *row = PyObject_CallMethodNoArgs(entity, word_row);
     if (!row) return LOG_ERROR;
     int outcome = LOG_SLOW;
@@ -203,12 +231,30 @@ static int log_fast(Stream *stream, PyObject *entity_path, PyObject *entity, uin
             outcome = LOG_ERROR;
         } else if (columns && columns <= column_sets.count && stream->lane && lane_usable(stream->lane)) {
             /* looked at again: `_row` was Python, it may have forked, or left */
-            struct row_outcome done = lane_append_parts(stream->lane, path_number, (uint32_t)columns, parts, flags);
-            outcome = after_append(stream, &done, path_number, (uint32_t)columns, parts, flags);
+            struct row_outcome done = lane_append_parts(stream->lane, path, (uint32_t)columns, parts, flags);
+            if (done.code == ROW_ERROR) outcome = LOG_ERROR;
+            else if (done.code > ROW_DROPPED && done.code != ROW_CLOSED) outcome = refused(stream, path, (uint32_t)columns, parts, flags);
+            else if (done.code != ROW_CLOSED) outcome = after_append(stream, &done);
         }
     }
     Py_DECREF(row);
     return outcome;
+}
+
+/* Appends the row of an archetype. LOG_SLOW: nothing happened, Python must do it. */
+static int log_fast(Stream *stream, PyObject *entity_path, PyObject *entity, uint32_t flags) {
+    struct seen *seen = seen_slot(seen_paths, entity_path);
+    if (seen->text != entity_path) {
+        if (!PyUnicode_CheckExact(entity_path)) return LOG_SLOW;
+        PyObject *path = PyDict_GetItemWithError(known_paths, entity_path);
+        if (!path) return PyErr_Occurred() ? LOG_ERROR : LOG_SLOW;
+        keep_seen(seen, entity_path, (uint32_t)PyLong_AsUnsignedLong(path));
+    }
+    uint32_t path_number = seen->number;
+    struct row_cells row;
+    if (row_take(entity, &row)) return log_cells(stream, path_number, &row, flags);
+    if (!PyObject_TypeCheck(entity, &OwnRowType)) return LOG_SLOW;
+    return log_row(stream, path_number, entity, flags);
 }
 
 /* An exception inside log: a warning unless strict. */
@@ -340,24 +386,34 @@ PyObject *core_set_time(PyObject *Py_UNUSED(self), PyObject *const *args, Py_ssi
     long kind = 1;
     int overflow = 1;
     long long value = 0;
-    Py_ssize_t size = 0;
-    const char *text = PyUnicode_CheckExact(args[0]) ? PyUnicode_AsUTF8AndSize(args[0], &size) : NULL;
-    PyErr_Clear(); /* a lone surrogate: Python says so below */
-    if (text && size && size < 65536 && PyLong_CheckExact(sequence) && duration == Py_None && timestamp == Py_None)
+    if (PyLong_CheckExact(sequence) && duration == Py_None && timestamp == Py_None)
         value = PyLong_AsLongLongAndOverflow(sequence, &overflow);
-    if (overflow || value == INT64_MIN) {
-        PyObject *pair = PyObject_CallFunctionObjArgs(slow_convert, args[0], sequence, duration, timestamp, NULL);
-        if (!pair) return NULL;
-        int good = PyArg_ParseTuple(pair, "lL", &kind, &value);
-        Py_DECREF(pair);
-        if (!good || !(text = PyUnicode_AsUTF8AndSize(args[0], &size))) return NULL;
-        if (size > 65535) return PyErr_Format(PyExc_ValueError, "a timeline name of %zd bytes, over the limit of 65535", size);
+    bool common = !overflow && value != INT64_MIN;
+    struct seen *seen = seen_slot(seen_timelines, args[0]);
+    uint32_t timeline = common && seen->text == args[0] ? seen->number : 0;
+    Py_ssize_t size = 0;
+    const char *text = NULL;
+    if (!timeline) {
+        if (PyUnicode_CheckExact(args[0]) && !(text = PyUnicode_AsUTF8AndSize(args[0], &size))) PyErr_Clear(); /* a lone surrogate */
+        if (!common || !text || !size || size > 65535) { /* Python says what is wrong */
+            PyObject *pair = PyObject_CallFunctionObjArgs(slow_convert, args[0], sequence, duration, timestamp, NULL);
+            if (!pair) return NULL;
+            common = false;
+            int good = PyArg_ParseTuple(pair, "lL", &kind, &value);
+            Py_DECREF(pair);
+            if (!good || !(text = PyUnicode_AsUTF8AndSize(args[0], &size))) return NULL;
+            if (size > 65535) return PyErr_Format(PyExc_ValueError, "a timeline name of %zd bytes, over the limit of 65535", size);
+        }
     }
     uint64_t key = 0;
     int found = times_key(recording, &key);
     if (found < 0) return NULL;
     if (!found) Py_RETURN_NONE;
-    return set_time(key, (uint8_t)kind, text, (uint32_t)size, value);
+    if (!timeline) {
+        if (!(timeline = timeline_intern((uint8_t)kind, text, (uint32_t)size))) return no_room_for_time();
+        if (common) keep_seen(seen_slot(seen_timelines, args[0]), args[0], timeline);
+    }
+    return set_time(key, timeline, value);
 }
 
 /* ---- what Python registers ---- */

@@ -69,8 +69,42 @@ static inline bool lane_usable(const Lane *lane) {
     return lane->stamp == process_stamp() && !lane->writer.closed;
 }
 
+/* ---- fields of archetypes, bind_archetype.c */
+
+#define FIELDS_LIMIT 16u
+
+/* How a field's values lie: of one kind of number, or a text. */
+struct field {
+    Py_ssize_t offset; /* of its slot in an instance */
+    uint8_t code;      /* of the numbers, as in module `array`; or that of another kind; 0: nothing but parts */
+    uint8_t size, width; /* bytes of a number, numbers of a value */
+    PyObject *known;   /* dict: value -> parts, or NULL */
+};
+
+/* What a slot holds: a tuple of parts, or values of which the parts follow. Owned. */
+struct cell {
+    PyObject *value;
+    const struct field *field;
+};
+struct row_cells {
+    struct cell cells[FIELDS_LIMIT];
+    uint32_t count, columns;
+};
+
+int archetype_init(void);
+bool row_take(PyObject *entity, struct row_cells *row); /* the fields that are set; false: it has none, or no plan, or no columns yet */
+void row_release(struct row_cells *row);
+PyObject *row_tuple(const struct row_cells *row);       /* its parts in one tuple */
+PyObject *cell_tuple(const struct cell *cell);          /* TypeError: nothing that a slot may hold */
+uint32_t cell_parts(const struct cell *cell);           /* how many parts it comes to */
+bool cell_span(const struct cell *cell, const void **data, uint64_t *size); /* where its values lie; false: it is something else */
+PyObject *core_field_parts(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *core_plan(PyObject *self, PyObject *args);
+PyObject *core_meet_numpy(PyObject *self, PyObject *args);
+
 /* The lane is usable. Appends the row of interned path and column set at the calling thread's times, growing the lane as needed. ERROR: with an exception. */
 struct row_outcome lane_append_parts(Lane *lane, uint32_t path, uint32_t columns, PyObject *parts, uint32_t flags);
+struct row_outcome lane_append_cells(Lane *lane, uint32_t path, const struct row_cells *row, uint32_t flags);
 
 /* ---- the hot path, bind_log.c */
 
@@ -80,10 +114,10 @@ int log_init(void);
 PyObject *no_room_for_time(void);                            /* raises */
 void tell_changed_type(uint32_t before, uint32_t timeline); /* interned timelines of one name */
 
-/* Sets the calling thread's time on a timeline; tells of one that changes its type. NULL: with an exception. */
-static inline PyObject *set_time(uint64_t key, uint8_t kind, const char *name, uint32_t size, int64_t value) {
-    uint32_t timeline = timeline_intern(kind, name, size), replaced = 0;
-    if (!timeline || !times_set(key, timeline, value, &replaced)) return no_room_for_time();
+/* Sets the calling thread's time on an interned timeline; tells of one that changes its type. NULL: with an exception. */
+static inline PyObject *set_time(uint64_t key, uint32_t timeline, int64_t value) {
+    uint32_t replaced = 0;
+    if (!times_set(key, timeline, value, &replaced)) return no_room_for_time();
     if (replaced) tell_changed_type(replaced, timeline);
     Py_RETURN_NONE;
 }

@@ -51,7 +51,8 @@ static PyObject *core_put_time(PyObject *Py_UNUSED(self), PyObject *const *args,
     long long value = PyLong_AsLongLong(args[3]);
     if (!name || PyErr_Occurred()) return NULL;
     if (size > 65535) return PyErr_Format(PyExc_ValueError, "a timeline name of %zd bytes, over the limit of 65535", size);
-    return set_time(key, (uint8_t)kind, name, (uint32_t)size, value);
+    uint32_t timeline = timeline_intern((uint8_t)kind, name, (uint32_t)size);
+    return timeline ? set_time(key, timeline, value) : no_room_for_time();
 }
 
 static PyObject *core_forget_time(PyObject *Py_UNUSED(self), PyObject *const *args, Py_ssize_t count) {
@@ -158,6 +159,9 @@ static PyMethodDef functions[] = {
     {"reset_time", core_reset_time, METH_O, NULL},
     {"times", core_times, METH_O, NULL},
     {"launch", core_launch, METH_VARARGS, NULL},
+    {"plan", core_plan, METH_VARARGS, NULL},
+    {"field_parts", FAST(core_field_parts), METH_FASTCALL, NULL},
+    {"meet_numpy", core_meet_numpy, METH_VARARGS, NULL},
     {0},
 };
 
@@ -171,7 +175,7 @@ static int core_exec(PyObject *module) {
     }
     static bool ready;
     if (!ready && (PyType_Ready(&SegmentType) || PyType_Ready(&LaneType) || PyType_Ready(&HopperType) || PyType_Ready(&StreamType) ||
-                   PyType_Ready(&OwnRowType) || log_init()))
+                   PyType_Ready(&OwnRowType) || log_init() || archetype_init()))
         return -1;
     ready = true;
     if (PyModule_AddObjectRef(module, "CAN_POPULATE", can_populate() ? Py_True : Py_False) ||

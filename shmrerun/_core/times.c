@@ -106,7 +106,8 @@ struct thread_times {
     struct current_times *first;
 };
 
-static pthread_key_t thread_key;
+static pthread_key_t thread_key; /* of the same as `own`: to free it when the thread ends */
+static _Thread_local struct thread_times *own;
 static pthread_once_t thread_once = PTHREAD_ONCE_INIT;
 
 static void free_times(struct thread_times *thread) {
@@ -120,6 +121,7 @@ static void free_times(struct thread_times *thread) {
 }
 
 static void thread_ended(void *thread) {
+    own = NULL; /* a later destructor of the thread may log */
     free_times(thread);
     free(thread);
 }
@@ -129,13 +131,17 @@ static void make_thread_key(void) {
 }
 
 static struct current_times *find_times(uint64_t key, bool make) {
-    pthread_once(&thread_once, make_thread_key);
-    struct thread_times *thread = pthread_getspecific(thread_key);
+    struct thread_times *thread = own;
     if (!thread) {
         if (!make) return NULL;
+        pthread_once(&thread_once, make_thread_key);
         thread = calloc(1, sizeof *thread);
         if (!thread) return NULL;
-        pthread_setspecific(thread_key, thread);
+        if (pthread_setspecific(thread_key, thread)) {
+            free(thread);
+            return NULL;
+        }
+        own = thread;
     }
     uint64_t stamp = process_stamp();
     if (thread->stamp != stamp) { /* a forked child starts without times */
@@ -300,9 +306,10 @@ bool times_of_row(uint64_t key, uint64_t switches, struct shape *shape, const in
     static const int64_t none[1];
     *values = none;
     if (!times || !times->count) return true;
+    bool some_overwritten = facts.count != times->count + (facts.log_time >= 0);
     uint32_t at = 0;
     for (uint32_t i = 0; i < times->count; i++) {
-        if (switches && overwritten(times->times[i].timeline, switches)) continue;
+        if (some_overwritten && overwritten(times->times[i].timeline, switches)) continue;
         if ((int32_t)at == facts.log_time) at++;
         times->values[at++] = times->times[i].value;
     }

@@ -1,20 +1,22 @@
 """Archetype classes, made from the entries of the table.
 
-Speed decides the form. Each instance keeps its fields' *parts* in numbered slots; constructor and ``_row`` of a class
-are written out as source with the field names in it and compiled once, at first access: no loop over fields, no
-``**kwargs``, real signatures. The commonest values (a float for a float64 field, a str for a text) are converted in the
-constructor itself.
+Speed decides the form. Each instance keeps its fields' *parts* in numbered slots. The constructor of a class is written
+out as source with the field names in it and compiled once, at first access: no loop over fields, no ``**kwargs``, real
+signatures. A call of the class with nothing but the commonest values does not even get there: C (``bind_archetype.c``)
+does it, by a plan made here of the same entry, and leaves cells in the slots, of which ``field_parts`` makes the parts
+when somebody asks. ``log`` reads the slots in C.
 """
 
 from __future__ import annotations
 
 import sys
+from array import array
 from typing import TYPE_CHECKING
 
-from shmrerun import errors
+from shmrerun import _core, errors
 from shmrerun.model import docs, visualizers
 from shmrerun.model.batches import ComponentColumn, ComponentColumnList, FieldBatch, OwnRow, describe
-from shmrerun.model.convert import buffers, finder
+from shmrerun.model.convert import buffers, converters, finder
 from shmrerun.model.parts import Column, ColumnSet
 from shmrerun.model.tables.archetypes import ALL, BLUEPRINT, VISUALIZERS
 
@@ -56,9 +58,19 @@ class Archetype(OwnRow):
     def _cells(self) -> Iterator[tuple[Column, Parts]]:
         """Column and parts of each field that is set."""
         for at, column in enumerate(self._columns_all):
-            parts = getattr(self, f"_{at}")
+            parts = _core.field_parts(self, at)
             if parts is not None:
                 yield column, parts
+
+    def _row(self) -> tuple[ColumnSet, Parts]:
+        """Columns and flattened parts of the fields that are set; ``log`` itself reads them in C, once the columns have a number."""
+        mask, flat = 0, ()
+        for at in range(len(self._fields)):
+            parts = _core.field_parts(self, at)
+            if parts is not None:
+                mask |= 1 << at
+                flat += parts
+        return self._sets.get(mask) or self._make_set(mask), flat
 
     @classmethod
     def _take(cls, at: int, value: Any) -> Parts:
@@ -170,7 +182,7 @@ class Archetype(OwnRow):
         return f"rr.{type(self).__name__}(" + ("\n" + ",\n".join(lines) + "\n" if lines else "") + ")"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        values = [getattr(self, f"_{at}") for at in range(len(self._fields))]
+        values = [_core.field_parts(self, at) for at in range(len(self._fields))]
         plain = [
             None if parts is None else tuple(part if isinstance(part, int | None) else bytes(part) for part in parts) for parts in values
         ]
@@ -212,7 +224,6 @@ def _make_class(name: str) -> type[Archetype]:
         "_columns_all": columns,
         "_converters": tuple(finder.converter(field.converter) for field in spec.fields),
         "_sets": {},
-        "_row": functions["_row"],
         "from_fields": classmethod(functions["from_fields"]),
     }
     if name not in BLUEPRINT:
@@ -231,9 +242,10 @@ def _make_class(name: str) -> type[Archetype]:
     made: type[Archetype] = type(name, (Archetype,), body)
     if spec.finish:
         _imported(spec.finish)(made)
-    functions["_row"].__globals__.update(cls=made, sets=made._sets, make_set=made._make_set)
-    for function in (functions["_row"], functions["columns"], functions["from_fields"], functions["__init__"]):
+    functions["__init__"].__globals__["cls"] = made
+    for function in (functions["columns"], functions["from_fields"], functions["__init__"]):
         function.__qualname__ = f"{name}.{function.__name__}"
+    _plan(made, spec, constructor)
     return made
 
 
@@ -245,10 +257,8 @@ def _imported(where: str) -> Any:
 
 
 def _field_property(at: int, column: Column) -> property:
-    slot = f"_{at}"
-
     def get(self: Archetype) -> FieldBatch | None:
-        parts = getattr(self, slot)
+        parts = _core.field_parts(self, at)
         return None if parts is None else FieldBatch(column, parts)
 
     return property(get, doc=f"Values of {column.component} ({column.component_type}), or None.")
@@ -277,7 +287,7 @@ class _Source:
 
 
 def _compile(name: str, spec: ArchetypeSpec) -> dict[str, Any]:
-    """Compile ``__init__``, ``_row``, ``columns`` and ``from_fields`` of one class."""
+    """Compile ``__init__``, ``columns`` and ``from_fields`` of one class."""
     names = [field.name for field in spec.fields]
     optional = [f"{field}=None" for field in names]
     lines = [f"def __init__({', '.join(['self', *_parameters(spec)])}):"]
@@ -294,23 +304,7 @@ def _compile(name: str, spec: ArchetypeSpec) -> dict[str, Any]:
         ]
     for at, field in enumerate(spec.fields):
         lines += _assignment(at, field, spec.renamed.get(field.name, field.name))
-    lines += ["def _row(self):"]
-    if len(names) == 1:
-        lines += ["    parts = self._0", "    if parts is None:", "        return make_set(0), ()", "    mask = 1"]
-    else:
-        lines += ["    mask = 0", "    parts = ()"]
-        for at in range(len(names)):
-            lines += [
-                f"    part = self._{at}",
-                "    if part is not None:",
-                f"        mask |= {1 << at}",
-                "        parts += part",
-            ]
     lines += [
-        "    try:",
-        "        return sets[mask], parts",
-        "    except KeyError:",
-        "        return make_set(mask), parts",
         f"def columns(cls, *, {', '.join(optional)}):",
         f"    return cls._column_list({{{', '.join(f'{field!r}: {field}' for field in names)}}})",
         f"def from_fields(cls, *, clear_unset: bool = False, {', '.join(optional)}):",
@@ -330,6 +324,41 @@ def _compile(name: str, spec: ArchetypeSpec) -> dict[str, Any]:
     scope["columns"].__doc__ = "Make columns for ``send_columns``: one row for each leading element of every argument."
     scope["from_fields"].__doc__ = "Make an archetype of some fields; ``clear_unset`` empties the others when logged."
     return scope
+
+
+_KINDS: dict[str, tuple[str, int, int]] = {  # converter: what C takes by itself: code, bytes of a number, numbers of a value
+    "text": ("s", 1, 1),
+    "color": ("c", 4, 1),
+    "bool": ("?", 1, 1),
+    **{name: (code, array(code).itemsize, 1) for name, code in converters.CODES.items()},
+    **{f"vec{size}": ("f", 4, size) for size in (2, 3, 4)},
+    **{f"uvec{size}": ("I", 4, size) for size in (2, 3, 4)},
+    "dvec2": ("d", 8, 2),
+    "range64": ("d", 8, 2),
+    "ivec3": ("i", 4, 3),
+    "quaternion": ("f", 4, 4),
+}
+
+
+def _kind(name: str) -> tuple[str, int, int, dict[Any, Any] | None]:
+    """What C does for a converter: nothing where it has no entry; members of enums are in the dict of its quick table."""
+    if name.startswith("enum:"):
+        return "e", 0, 1, finder.converter(name).quick[str].__self__  # type: ignore[attr-defined]
+    return *_KINDS.get(name, ("-", 0, 1)), None
+
+
+def _plan(made: type[Archetype], spec: ArchetypeSpec, constructor: Any) -> None:
+    """Tell C how instances lie, and how the constructor's parameters become fields where no step has to be done before."""
+    slots = tuple(made.__dict__[f"_{at}"] for at in range(len(spec.fields)))
+    fields = {spec.renamed.get(field.name, field.name): at for at, field in enumerate(spec.fields)}
+    for step in spec.prepare:
+        for name in step.given.split():
+            fields.pop(name, None)
+    short = not spec.init and all(step.given for step in spec.prepare)
+    given = tuple((entry.name, fields.get(entry.name, -1), entry.required) for entry in spec.parameters) if short else ()
+    positional = next((at for at, entry in enumerate(spec.parameters) if entry.keyword), len(spec.parameters)) if short else 0
+    kinds = tuple(_kind(field.converter) for field in spec.fields)
+    _core.plan(made, made._sets, constructor if short else None, slots, kinds, given, positional)
 
 
 def _prepared(spec: ArchetypeSpec) -> list[str]:

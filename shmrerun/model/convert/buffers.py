@@ -8,6 +8,8 @@ from itertools import accumulate
 from struct import Struct
 from typing import TYPE_CHECKING
 
+from shmrerun import _core
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
@@ -46,6 +48,9 @@ def _meet_numpy() -> None:
     waiting, _waiting = _waiting, None
     for entry in waiting or ():
         _enter_numpy(*entry)
+    import numpy as np
+
+    _core.meet_numpy(np.ndarray, np.float64)
 
 
 def as_numpy(value: Any, dtype: Any = None) -> Any:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     Parts = tuple[Any, ...]
 
-_CODES = {  # NumPy dtype: array typecode
+CODES = {  # NumPy dtype: array typecode
     "float64": "d", "float32": "f", "uint8": "B", "uint16": "H", "uint32": "I", "uint64": "Q", "int32": "i",
     "int64": "q",
 }  # fmt: skip
@@ -76,7 +76,7 @@ def _quick(convert: Callable[[Any], Parts], *kinds: type, **special: Callable[[A
 
 def _numbers(dtype: str) -> Converter:
     """Make the converter of a column of numbers: scalars, sequences and arrays of any shape, flattened."""
-    code = _CODES[dtype]
+    code = CODES[dtype]
     plain = (float, int, bool) if code in "df" else (int, bool)
     pack = Struct(f"<{code}").pack
 
@@ -179,7 +179,7 @@ def texts(value: Any) -> Parts:
 
 def vectors(size: int, dtype: str = "float32") -> Converter:
     """Make the converter of vectors of ``size`` numbers: flat, or of shape (..., size), trailing ones ignored."""
-    code = _CODES[dtype]
+    code = CODES[dtype]
     pack = Struct(f"<{size}{code}").pack
 
     def convert(value: Any) -> Parts:
@@ -369,7 +369,7 @@ CONVERTERS: dict[str, Converter] = {
     "ivec3": vectors(3, "int32"),
     "quaternion": vectors(4),
     "uuid": Converter(ids, EMPTY_IDS, 16, _quick(ids, bytes, list, tuple)),
-    **{dtype: _numbers(dtype) for dtype in _CODES},
+    **{dtype: _numbers(dtype) for dtype in CODES},
     **{f"vec{size}": vectors(size) for size in (2, 3, 4)},
     **{f"uvec{size}": vectors(size, "uint32") for size in (2, 3, 4)},
 }
