@@ -81,7 +81,7 @@ def at_exit(stamp: int, patience: float = 10.0) -> None:
 
 
 def _inherits(session: Session) -> bool:
-    """Whether the file is ours to finish though another process set its sink: that one has left, and we made the session or are the last."""
+    """Whether the file is ours to finish though another process set its sink: it has left, and we made the session or are the last."""
     if session.stamp != _core.stamp():
         return False
     sink = session.active_sink()
