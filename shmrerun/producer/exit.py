@@ -166,9 +166,10 @@ class _Waiting:
         return waited - max(0.0, self._busy_seconds() - self._busy) > patience or waited > MOST_PATIENCE * patience
 
     def _busy_seconds(self) -> float:
-        """For how long the aggregator ran, or was ready to. Source: proc(5), schedstat."""
+        """For how long the aggregator, or the one that begins, ran or was ready to. Source: proc(5), schedstat."""
+        tree = self._session.tree
         try:
-            with open(f"/proc/{self._session.tree.words.aggregator_pid}/schedstat", "rb") as file:
+            with open(f"/proc/{tree.words.aggregator_pid or tree.launched}/schedstat", "rb") as file:
                 ran, was_ready, _ = file.read().split()
         except (OSError, ValueError):
             return 0.0

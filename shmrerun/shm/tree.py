@@ -121,7 +121,7 @@ class Tree:
         self._lock_file = self._identity(lock_fd)
         self._bell_fd = -1
         self._bell_file: tuple[int, int] | None = None
-        self._launched = 0  # pid of the aggregator that we started last
+        self.launched = 0  # pid of the aggregator that we started last, if it is known
         self._failed_starts = 0
         self._sessions: tuple[bytes, Sessions] = (b"", [])
         self.is_new = False  # we made it
@@ -424,11 +424,11 @@ class Tree:
             return
         words, now = self.words, _core.monotonic()
         starter = words.starter
-        if starter and starter == self.ref and self._launched and process_gone(self._launched, 0):
+        if starter and starter == self.ref and self.launched and process_gone(self.launched, 0):
             self._failed_starts += 1  # ours died before it was ready
             if self._failed_starts >= FAILED_STARTS:
                 words.swap(TreeView.starter, starter, 0)
-                self._failed_starts = self._launched = 0
+                self._failed_starts = self.launched = 0
                 raise AggregatorError(f"the aggregator ends as soon as it is started: {self.fault()}. Rows wait in shared memory")
         elif starter and now - words.starter_time < START_NANOS and self.ref_is_live(starter):
             return
@@ -436,7 +436,7 @@ class Tree:
         words.starter_time = now
         if words.swap(TreeView.starter, starter, self.ref):
             try:
-                self._launched = launch("aggregator", self.token, self.directory)
+                self.launched = launch("aggregator", self.token, self.directory)
             except BaseException:
                 words.starter = 0
                 raise
