@@ -17,11 +17,14 @@ LEFT_OUT = (  # what a program mentions, and why it is left out
     (r"range\(20000000\)", "does not end"),
 )
 _RRD, _PLY = "{checkout}/examples/assets/example.rrd", "{checkout}/examples/assets/example.ply"
+_RBL = "{checkout}/rerun_py/tests/e2e_redap_tests/resources/blueprints/table_blueprint.rbl"
 ARGUMENTS = {  # of programs that need some, or take too long without; {checkout} stands for the checkout
     "docs/snippets/all/archetypes/gaussian_splats3d_ply.py": [_PLY],
+    "docs/snippets/all/howto/visualization/load_blueprint.py": [_RRD, _RBL],
     "docs/snippets/all/howto/visualization/save_blueprint.py": ["blueprint.rbl"],
     "docs/snippets/all/reference/dataframe_view_query.py": [_RRD],
     "docs/snippets/all/tutorials/log-file.py": [_PLY],
+    "docs/snippets/all/tutorials/visualization/load_blueprint.py": [_RBL],
     "docs/snippets/all/tutorials/visualization/save_blueprint.py": ["blueprint.rbl"],
     "examples/python/clock/clock.py": ["--steps", "200"],
     "examples/python/external_importer/rerun-importer-python-file.py": ["{checkout}/examples/assets/example.py"],
