@@ -37,6 +37,7 @@ ARGUMENTS = {  # of programs that need some, or take too long without; {checkout
     "tests/python/plot_dashboard_stress/main.py": ["--num-points-per-series", "500", "--num-plots", "2", "--blueprint"],
 }
 UNFORCED = (  # programs that say themselves where they record: with the variable set, rerun-sdk writes nothing of them
+    "docs/snippets/all/concepts/rrd_format.py",
     "docs/snippets/all/howto/visualization/save_blueprint.py",
     "docs/snippets/all/tutorials/visualization/save_blueprint.py",
     "tests/python/blueprint/save_blueprint.py",
@@ -50,6 +51,7 @@ NOT_BUILT = (  # what is not in shmrerun: a program that uses it is run all the 
 )
 KNOWN = {  # what stays different, and why
     "docs/snippets/all/concepts/build_chunk_from_record_batch.py": "the text of a chunk is our own",
+    "docs/snippets/all/concepts/rrd_format.py": "the text of a chunk is our own",
     "examples/python/multiprocess_logging/multiprocess_logging.py": _SEVERAL,
     "examples/python/multithreading/multithreading.py": "its threads share one source of random numbers",
     "examples/python/shared_recording/shared_recording.py": "it logs the number of its process",
