@@ -17,11 +17,14 @@ LEFT_OUT = (  # what a program mentions, and why it is left out
     (r"range\(20000000\)", "does not end"),
 )
 _RRD, _PLY = "{checkout}/examples/assets/example.rrd", "{checkout}/examples/assets/example.ply"
+_RBL = "{checkout}/rerun_py/tests/e2e_redap_tests/resources/blueprints/table_blueprint.rbl"
 ARGUMENTS = {  # of programs that need some, or take too long without; {checkout} stands for the checkout
     "docs/snippets/all/archetypes/gaussian_splats3d_ply.py": [_PLY],
+    "docs/snippets/all/howto/visualization/load_blueprint.py": [_RRD, _RBL],
     "docs/snippets/all/howto/visualization/save_blueprint.py": ["blueprint.rbl"],
     "docs/snippets/all/reference/dataframe_view_query.py": [_RRD],
     "docs/snippets/all/tutorials/log-file.py": [_PLY],
+    "docs/snippets/all/tutorials/visualization/load_blueprint.py": [_RBL],
     "docs/snippets/all/tutorials/visualization/save_blueprint.py": ["blueprint.rbl"],
     "examples/python/clock/clock.py": ["--steps", "200"],
     "examples/python/external_importer/rerun-importer-python-file.py": ["{checkout}/examples/assets/example.py"],
@@ -34,11 +37,13 @@ ARGUMENTS = {  # of programs that need some, or take too long without; {checkout
     "tests/python/plot_dashboard_stress/main.py": ["--num-points-per-series", "500", "--num-plots", "2", "--blueprint"],
 }
 UNFORCED = (  # programs that say themselves where they record: with the variable set, rerun-sdk writes nothing of them
+    "docs/snippets/all/concepts/rrd_format.py",
     "docs/snippets/all/howto/visualization/save_blueprint.py",
     "docs/snippets/all/tutorials/visualization/save_blueprint.py",
     "tests/python/blueprint/save_blueprint.py",
+    "tests/python/memory_drain/main.py",  # several recordings, which cannot all have the forced file
 )
-_FORCED_TWICE = "each process opens the forced file anew, and rerun-sdk overwrites the first one's rows"
+_SEVERAL = "it makes several recordings; in the one forced file, rerun-sdk's overwrite each other, and ours move to files of their own"
 NOT_BUILT = (  # what is not in shmrerun: a program that uses it is run all the same
     (r"\bMcapReader\b|Mp4Reader|ParquetReader", "readers of other files than recordings, as chunks"),
     (r"DeriveLens|MutateLens|\bSelector\(", "lenses"),
@@ -46,9 +51,12 @@ NOT_BUILT = (  # what is not in shmrerun: a program that uses it is run all the 
 )
 KNOWN = {  # what stays different, and why
     "docs/snippets/all/concepts/build_chunk_from_record_batch.py": "the text of a chunk is our own",
-    "examples/python/multiprocess_logging/multiprocess_logging.py": _FORCED_TWICE,
+    "docs/snippets/all/concepts/rrd_format.py": "the text of a chunk is our own",
+    "examples/python/multiprocess_logging/multiprocess_logging.py": _SEVERAL,
     "examples/python/multithreading/multithreading.py": "its threads share one source of random numbers",
     "examples/python/shared_recording/shared_recording.py": "it logs the number of its process",
+    "tests/python/gil_stress/main.py": _SEVERAL,
+    "tests/python/release_checklist/main.py": _SEVERAL,
 }
 
 
@@ -111,4 +119,15 @@ def _left_out(text: str, arguments: list[str], here: str) -> str:
     for argument in arguments:
         if argument.startswith("/") and not os.path.exists(argument):
             return f"needs {argument}, which is not in the checkout"
+        if argument.startswith("/") and _has_pointers(argument):
+            return f"needs {argument}, of which the checkout has Git LFS pointers alone"
     return ""
+
+
+def _has_pointers(path: str) -> bool:
+    """Whether a file, or one below a directory, is a mere pointer to its contents."""
+    for file in [path] if os.path.isfile(path) else [os.path.join(where, name) for where, _, names in os.walk(path) for name in names]:
+        with open(file, "rb") as opened:
+            if opened.read(23) == b"version https://git-lfs":
+                return True
+    return False
