@@ -169,8 +169,17 @@ static PyObject *colors_of_view(const Py_buffer *view) {
     if (!packed) return NULL;
     uint8_t *to = (uint8_t *)PyBytes_AS_STRING(packed);
     const uint8_t *from = view->buf;
-    for (Py_ssize_t i = 0; i < count; i++, to += 4, from += last) {
-        to[0] = last == 4 ? from[3] : 255;
+    if (last == 4) {
+        for (Py_ssize_t i = 0; i < count; i++, to += 4, from += 4) {
+            uint32_t rgba;
+            memcpy(&rgba, from, 4);
+            rgba = rgba << 24 | (rgba & 0xff00u) << 8 | (rgba >> 8 & 0xff00u) | rgba >> 24;
+            memcpy(to, &rgba, 4);
+        }
+        return packed;
+    }
+    for (Py_ssize_t i = 0; i < count; i++, to += 4, from += 3) {
+        to[0] = 255;
         to[1] = from[2];
         to[2] = from[1];
         to[3] = from[0];

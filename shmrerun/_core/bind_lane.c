@@ -118,6 +118,10 @@ static bool add_cell(struct taken *taken, const struct cell *cell) {
     const void *data = NULL;
     uint64_t size = 0;
     bool spans = cell_span(cell, &data, &size);
+    if (!spans && (!PyMemoryView_Check(cell->value) || !field->size)) {
+        PyErr_Format(PyExc_TypeError, "a field holds %.200s, which is no parts", Py_TYPE(cell->value)->tp_name);
+        return false;
+    }
     if (!spans) { /* the view of an array */
         if (PyObject_GetBuffer(cell->value, &taken->buffers[taken->held], PyBUF_SIMPLE)) return false;
         data = taken->buffers[taken->held].buf;

@@ -127,6 +127,8 @@ def test_common_calls_run_no_python():
     calls = []
     classes = rr.Scalars, rr.TextLog, rr.Boxes3D, rr.Transform3D, rr.Points3D
     points, colors = np.zeros((9, 3), np.float32), np.zeros((9, 4), np.uint8)
+    gc.collect()
+    gc.disable()  # finalizers of others would be seen
     sys.setprofile(lambda frame, event, _: calls.append(frame.f_code.co_name) if event == "call" else None)
     try:
         scalars, text_log, boxes3d, transform3d, points3d = classes
@@ -139,6 +141,7 @@ def test_common_calls_run_no_python():
         points3d(points, colors=colors, radii=0.1, class_ids=[1, 2], show_labels=True)
     finally:
         sys.setprofile(None)
+        gc.enable()
     assert calls == []
 
 
