@@ -57,7 +57,7 @@ def at_exit(stamp: int, patience: float = 10.0) -> None:
         for session in owned:
             _finish(session, patience)
         for session in me.sessions.values():
-            if session not in owned and session.stamp == stamp and session.index >= 0:
+            if session not in owned and session.stamp == stamp and session.index >= 0 and session.active_sink() is not None:
                 session.leave()
                 if _inherits(session):  # whoever set the sink left at the same moment, and took us for one who stays
                     _wait_for_end(session, patience)

@@ -127,7 +127,7 @@ def test_buffered_rows_survive_the_aggregator(tmp_path, shm):
         deadline=100,
     )
     rows = check(tmp_path / "out.rrd")
-    assert scalars(rows, "/rows") == list(range(301))
+    assert scalars(rows, "/rows") == list(range(301)), result
     assert [row["Image:buffer"][0][0] for row in rows["/image"]] == [i % 256 for i in range(300)]
     assert int(result.stdout) >= 3
 

@@ -329,6 +329,7 @@ def test_expressions(expressions, meant):
 
 def test_files_that_are_none(tmp_path):
     """What is no recording is refused in words, and leaves no file open."""
+    gc.collect()  # what other tests left
     before = len(os.listdir("/proc/self/fd"))
     path = tmp_path / "a.rrd"
     for data, words in (
@@ -349,7 +350,8 @@ def test_files_that_are_none(tmp_path):
     with pytest.raises(ValueError, match="regular"):
         rr.read(tmp_path / "fifo")
     gc.collect()
-    assert len(os.listdir("/proc/self/fd")) == before
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 def test_every_cut(tmp_path):
