@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import signal
-import struct
 
 import shmrerun as rr
 
@@ -16,17 +14,13 @@ def own_tree():
 
 
 class Returned:
-    """The number of calls that returned, in a small private file: a store into a page survives SIGKILL of the process."""
+    """The number of calls that returned, in a small private file: what was written survives SIGKILL of the process."""
 
     def __init__(self, directory, number):
-        path = f"{directory}/returned-{number}"
-        with open(path, "wb") as file:
-            file.write(bytes(4096))  # a whole page, as is mapped
-        with open(path, "r+b") as file:
-            self._map = mmap.mmap(file.fileno(), 8)
+        self._fd = os.open(f"{directory}/returned-{number}", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
     def store(self, count):
-        struct.pack_into("<Q", self._map, 0, count)
+        os.pwrite(self._fd, count.to_bytes(8, "little"), 0)
 
 
 def returned(directory):
