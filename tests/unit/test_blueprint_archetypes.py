@@ -186,6 +186,7 @@ CONSTRUCTORS = [  # the constructors that do more than name their fields, expres
 def test_constructors(rerun, expression, strict):
     """Constructors with rules of their own give what those of rerun-sdk give: fields, warnings, errors and their types; strict as well."""
     found = []
+    vars(rerun.error_utils._rerun_exception_ctx).pop("strict_mode", None)  # a call that failed leaves a thread as strict as it was
     for package in (shmrerun, rerun):
         package.set_strict_mode(strict)
         with warnings.catch_warnings(record=True) as caught:
