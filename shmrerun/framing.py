@@ -36,13 +36,30 @@ def varint(value: int) -> bytes:
     return bytes(out)
 
 
+def read_varint(data: bytes | memoryview, at: int) -> tuple[int, int]:
+    """A number that protobuf wrote, and the offset behind it. ValueError: it is cut off, or too long."""
+    value = 0
+    for shift in range(0, 70, 7):
+        if at >= len(data):
+            break
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value & 0xFFFF_FFFF_FFFF_FFFF, at
+    raise ValueError("a number of protobuf is cut off")
+
+
 def frame(kind: int, payload: bytes) -> bytes:
     """Put the 16-byte message header before a payload."""
     return FRAME.pack(kind, len(payload)) + payload
 
 
 def to_grpc(kind: int, payload: bytes | memoryview) -> bytes:
-    """A message as the gRPC message that carries it (field 1, a ``LogMsg``, whose field is the kind); one copy."""
+    """A message as the gRPC message that carries it; one copy.
+
+    ``WriteMessagesRequest`` and ``ReadMessagesResponse`` have the same bytes: field 1, a ``LogMsg``, whose field is the kind.
+    """
     head = bytes((kind << 3 | 2,)) + varint(len(payload))
     return b"".join((b"\x0a", varint(len(head) + len(payload)), head, payload))
 

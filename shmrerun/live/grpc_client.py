@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 from grpc import aio
 
-from shmrerun.framing import SERVICE, SET_STORE_INFO, STREAM_HEADER_BYTES
-from shmrerun.live.messages import to_grpc
+from shmrerun.framing import SERVICE, SET_STORE_INFO, STREAM_HEADER_BYTES, to_grpc
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -152,7 +151,7 @@ class GrpcClient:
         reader = self._place.reader()
         try:
             first = next(reader.messages(1), None)
-            return to_grpc(first) if first is not None and first.kind == SET_STORE_INFO else None
+            return to_grpc(first.kind, first.payload) if first is not None and first.kind == SET_STORE_INFO else None
         finally:
             reader.close()
 
@@ -188,7 +187,7 @@ class GrpcClient:
         async def batch() -> AsyncIterator[bytes]:
             nonlocal end
             for message in reader.messages(BATCH_BYTES):
-                yield to_grpc(message)
+                yield to_grpc(message.kind, message.payload)
             end = reader.read_until
 
         try:

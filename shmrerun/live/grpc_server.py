@@ -20,10 +20,10 @@ import grpc
 from grpc import aio
 
 from shmrerun import _core
-from shmrerun.framing import FRAME, HOLE, MAGIC, MESSAGE_HEADER_BYTES, SERVICE, STREAM_HEADER_BYTES
+from shmrerun.framing import FRAME, HOLE, MAGIC, MESSAGE_HEADER_BYTES, SERVICE, STREAM_HEADER_BYTES, to_grpc
 from shmrerun.live.grpc_web import serve_web_connection
 from shmrerun.live.history import History, Reading
-from shmrerun.live.messages import TEMPORAL, class_of, from_grpc, to_grpc
+from shmrerun.live.messages import TEMPORAL, class_of, from_grpc
 from shmrerun.shm import segments
 from shmrerun.shm.log_reader import Message
 
@@ -170,7 +170,7 @@ class GrpcServer:
         self._empty.clear()
         try:
             async for message in reading.messages():
-                yield to_grpc(message)
+                yield to_grpc(message.kind, message.payload)
         finally:
             self._readings.discard(reading)
             if not self._readings:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from shmrerun.framing import read_varint
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -28,7 +30,7 @@ def arrow_view(message: memoryview) -> ArrowView:
     """Look into the bytes of an ``ArrowMsg``. ValueError: they are damaged."""
     found: dict[int, int] = {}
     payload = message[:0]
-    for field, value in _fields(message):
+    for field, value in fields(message):
         if not isinstance(value, int):
             payload = value if field == _PAYLOAD else payload
         else:
@@ -36,18 +38,18 @@ def arrow_view(message: memoryview) -> ArrowView:
     return ArrowView(found.get(_COMPRESSION, 0), found.get(_UNCOMPRESSED_SIZE, 0), found.get(_ENCODING, 0), payload)
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Number and value of each field."""
+def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """Number and value of each field; memory is not copied. ValueError: the bytes are damaged."""
     at, size = 0, len(message)
     while at < size:
-        key, at = _varint(message, at)
+        key, at = read_varint(message, at)
         kind = key & 7
         if kind == 0:
-            value, at = _varint(message, at)
+            value, at = read_varint(message, at)
             yield key >> 3, value
             continue
         if kind == 2:
-            length, at = _varint(message, at)
+            length, at = read_varint(message, at)
         elif kind in (1, 5):
             length = 8 if kind == 1 else 4
         else:
@@ -56,16 +58,3 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
             raise ValueError(f"protobuf's field {key >> 3} is cut off")
         yield key >> 3, message[at : at + length]
         at += length
-
-
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """A number, and where it ends."""
-    value = shift = 0
-    while at < len(message) and shift < 70:
-        byte = message[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value & 0xFFFF_FFFF_FFFF_FFFF, at
-        shift += 7
-    raise ValueError("a number of protobuf is cut off")

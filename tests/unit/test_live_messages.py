@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shmrerun.framing import ARROW_MSG, MESSAGE_HEADER_BYTES, SET_STORE_INFO
-from shmrerun.live.messages import PERSISTENT, STATIC, TEMPORAL, class_of, from_grpc, to_grpc
+from shmrerun.framing import ARROW_MSG, MESSAGE_HEADER_BYTES, SET_STORE_INFO, to_grpc
+from shmrerun.live.messages import PERSISTENT, STATIC, TEMPORAL, class_of, from_grpc
 from shmrerun.rrd import proto
 from shmrerun.shm.log_reader import Message
 
@@ -38,14 +38,14 @@ def test_a_guest_may_write_anything(data):
         found = from_grpc(data)
     except ValueError:
         return
-    assert to_grpc(message(found[0], found[MESSAGE_HEADER_BYTES:]))
+    assert to_grpc(found[0], found[MESSAGE_HEADER_BYTES:])
 
 
 @given(st.binary(max_size=400))
 def test_there_and_back(payload):
     """The protobuf classes read what is made by hand, and the way back gives the same message."""
-    made = to_grpc(message(SET_STORE_INFO, payload))
+    made = to_grpc(SET_STORE_INFO, payload)
     assert from_grpc(made)[MESSAGE_HEADER_BYTES:] == payload
     arrow = proto.ArrowMsg(payload=payload)
-    request = proto.WriteMessagesRequest.FromString(to_grpc(message(ARROW_MSG, arrow.SerializeToString())))
+    request = proto.WriteMessagesRequest.FromString(to_grpc(ARROW_MSG, arrow.SerializeToString()))
     assert request.log_msg.arrow_msg.payload == payload
