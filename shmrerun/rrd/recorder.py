@@ -19,8 +19,8 @@ from shmrerun.model.entity_paths import canonical
 from shmrerun.model.parts import SEQUENCE, TIMESTAMP
 from shmrerun.rrd import proto
 from shmrerun.rrd.chunk import ChunkSchema, encode
-from shmrerun.rrd.encoder import BLUEPRINT, arrow_msg, end_message, set_store_info, store_id, stream_header
-from shmrerun.rrd.footer import Manifest
+from shmrerun.rrd.encoder import BLUEPRINT, arrow_msg, set_store_info, store_id, stream_header
+from shmrerun.rrd.piece import with_footer
 
 if TYPE_CHECKING:
     from shmrerun.rrd.chunk import Chunk
@@ -80,18 +80,7 @@ class Recorder:
 
     def file(self) -> bytes:
         """Return a whole ``.rbl`` file, which makes the blueprint active and the default."""
-        manifest = Manifest()
-        parts = [stream_header(), set_store_info(self.store_id, _core.row_id())]
-        end = sum(map(len, parts))
-        for chunk in self._chunks:
-            encoded = encode(chunk)
-            buffers, size = arrow_msg(self.store_id, encoded)
-            manifest.add(chunk, end + 16, size - 16, encoded.uncompressed_size)
-            parts += buffers
-            end += size
-        activation = self._activation(make_active=True, make_default=True)
-        footer = end_message(manifest.payload(self.store_id), end + len(activation) + 16)
-        return b"".join([*parts, activation, footer])
+        return with_footer(stream_header() + self.messages(make_active=True, make_default=True))
 
     def _activation(self, *, make_active: bool, make_default: bool) -> bytes:
         command = proto.BlueprintActivationCommand(
