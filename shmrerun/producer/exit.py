@@ -60,6 +60,7 @@ def at_exit(stamp: int, patience: float = 10.0) -> None:
             if session not in owned and session.stamp == stamp and session.index >= 0 and session.active_sink() is not None:
                 session.leave()
                 if _inherits(session):  # whoever set the sink left at the same moment, and took us for one who stays
+                    owned.append(session)
                     _wait_for_end(session, patience)
         for session in me.sessions.values():
             if session.stamp == stamp and session.maker == session.tree.ref:
