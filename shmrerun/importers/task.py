@@ -104,7 +104,7 @@ class Task:
         columns = list(columns)
         send_columns(self.stream, entity_path, indexes, columns, True)
         self.begun()
-        self.pace(sum(column.as_arrow_array().nbytes for column in columns))
+        self.pace(sum(column.as_arrow_array().get_total_buffer_size() for column in columns))
 
     def send_messages(self, data: bytes | bytearray) -> None:
         """Log ready-made messages, as :func:`shmrerun.producer.messages.send_messages` does."""

@@ -55,7 +55,7 @@ class GuestLog:
         os.unlink(path)
         self._fd = fd
         self._limit = limit
-        self._held = 0  # bytes that are no hole
+        self._held = self._kept = 0  # bytes that are no hole; those of them that never become one
         self._temporal: deque[tuple[int, int]] = deque()  # offsets and sizes
         self.path = f"/proc/self/fd/{fd}"
         self.size = STREAM_HEADER_BYTES
@@ -65,12 +65,14 @@ class GuestLog:
         """Add a framed message. OSError: no room on the disk, or for so much that is always kept."""
         kind, _ = FRAME.unpack_from(message)
         is_temporal = class_of(Message(kind, memoryview(message)[MESSAGE_HEADER_BYTES:], 0)) == TEMPORAL
-        if not is_temporal and self._held - sum(size for _, size in self._temporal) + len(message) > self._limit:
+        if not is_temporal and self._kept + len(message) > self._limit:
             raise OSError(errno.ENOSPC, f"static data and blueprints of others fill the server's {self._limit:,} bytes")
         if os.pwrite(self._fd, message, self.size) != len(message):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if is_temporal:
             self._temporal.append((self.size, len(message)))
+        else:
+            self._kept += len(message)
         self.size += len(message)
         self._held += len(message)
         while self._held > self._limit and len(self._temporal) > 1:

@@ -284,7 +284,7 @@ def encode(chunk: Chunk) -> EncodedChunk:
     nothing is copied.
     """
     form = chunk._form
-    if chunk._rows.nbytes >= _SAMPLED_BYTES and not _pays(chunk._rows):
+    if chunk._rows.get_total_buffer_size() >= _SAMPLED_BYTES and not _pays(chunk._rows):  # nbytes crashes on unions (pyarrow 26)
         pieces = _Pieces()
         with pa.PythonFile(pieces, mode="w") as file, pa.ipc.new_stream(file, chunk.batch.schema) as writer:
             writer.write_batch(chunk.batch)
