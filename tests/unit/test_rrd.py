@@ -215,3 +215,15 @@ def test_uncompressed_and_damaged_messages():
     for metadata in [{}, {"rerun:id": "chunk_zz"}, {"rerun:id": "chunk_" + "0" * 32}]:
         with pytest.raises(ValueError, match="Not a chunk"):
             chunk_from_batch(chunk.batch.replace_schema_metadata(metadata))
+
+
+def test_an_empty_list_of_unions_is_encoded_again():
+    """Seen: the size of such a batch, once read back, was asked of pyarrow in a way that kills the process (pyarrow 26)."""
+    import shmrerun as rr
+
+    values = rr.BarChart(np.arange(3)).as_component_batches()[0].as_arrow_array()
+    batch = scalars(rows=1).batch
+    empty = pa.ListArray.from_arrays(pa.array([0, 0], pa.int32()), values.slice(0, 0))
+    batch = batch.append_column(pa.field("BarChart:values", empty.type, metadata={"rerun:kind": "data"}), empty)
+    again = decode_message(encode(chunk_from_batch(batch)))
+    assert decode_message(encode(chunk_from_batch(again))).equals(again)
