@@ -176,10 +176,21 @@ class CommitLog:
         if self._replay is not None and offset >= self._replay.end:
             self._replay = None
 
-    def take_over(self, other: CommitLog) -> None:
-        """Begin with all messages of another log: of a spool that only buffered, or of a file that somebody removed or truncated."""
+    def take_over(self, other: CommitLog, start: int = 0) -> None:
+        """Begin with all messages of another log: of a spool that only buffered, or of a file that somebody removed or truncated.
+
+        ``start``: only those from this offset on.
+        """
         from shmrerun.rrd import decoder
 
+        if start:
+            self._start()
+            for piece in (piece for piece in other._pieces if piece.offset >= start):
+                self._pieces.append(piece._replace(offset=self.size + piece.offset - start))
+            self._copy(other.fd, start, other.size)
+            self._manifests = None
+            self.chunks = 1
+            return
         if not other._trimmed and other.harm() != "truncated":
             self._copy(other.fd, 0, other.size)
             self._manifests = other._manifests

@@ -145,8 +145,10 @@ class Feed:
     def _open_log(self, sink: Sink) -> None:
         """A file becomes the log, in place of the present one."""
         buffered = self._only_buffer()
-        if self._sink is not None and buffered is None and not self._close(by_switch=True):
-            return
+        if self._sink is not None and buffered is None:
+            if not self._close(by_switch=True):
+                return
+            buffered = self._only_buffer()
         try:
             log = self._open_file(sink)
             if buffered is not None and self.log is not None:
@@ -190,8 +192,11 @@ class Feed:
 
     # ---- spools
 
-    def open_spool(self) -> bool:
-        """Buffer in a file from now on, in one of the aggregator's own entries. False: both are taken, or there is no room."""
+    def open_spool(self, other: CommitLog | None = None, start: int = 0) -> bool:
+        """Buffer in a file from now on, in one of the aggregator's own entries. False: both are taken, or there is no room.
+
+        It begins with what another log has from an offset on.
+        """
         sink = self.table.own()
         if sink is None:
             return False
@@ -201,8 +206,15 @@ class Feed:
         except (OSError, RuntimeError):
             return False
         self.table.moved(sink.slot, fd, path)
-        sink = self.table.begin(sink)
-        self._use(sink, self._log(fd, sink), 0)
+        log = self._log(fd, self.table.read(sink.slot))
+        if other is not None:
+            try:
+                log.take_over(other, start)
+            except OSError:
+                log.close()
+                os.unlink(path)
+                return False
+        self._use(self.table.begin(sink), log, 0)
         return True
 
     def _keep(self, sink: Sink) -> None:
@@ -297,19 +309,22 @@ class Feed:
         return True
 
     def _leave_log(self) -> None:
-        assert self._sink is not None
-        self.followers.drop(log=self.log, is_last=True)
+        """Rows of a spool that others logged when all that follows it had been closed are buffered in another one, for the next sink."""
         sink, log = self._sink, self.log
+        assert sink is not None
+        self.log = self._sink = None
+        if log is not None and sink.is_buffer and (end := self.followers.end(log)) < log.size and not self.open_spool(log, end):
+            self._control.words.add(SessionView.dropped_limit, log.rows_from(end))
+        self.followers.drop(log=log, is_last=True)
         if log is not None:
             log.close()
-        self.log = self._sink = None
         self.table.forget(self.table.read(sink.slot))
 
     def end(self) -> bool:
         """The session ends. False: its file, or what follows it, cannot be finished yet."""
         if self._sink is not None and self._sink.kind == SINK_FILE and not self._close():
             return False
-        if self._sink is not None:
+        while self._sink is not None:
             if not self.followers.have_finished(ending=True):
                 self.followers.hurry()
                 return False

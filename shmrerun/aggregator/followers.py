@@ -163,6 +163,10 @@ class Followers:
         for follower in self._by_slot.values():
             follower.hurry()
 
+    def end(self, log: CommitLog) -> int:
+        """Rows behind it came when all of them had been closed."""
+        return max((follower.end if isinstance(follower, Served) else log.size for follower in self._by_slot.values()), default=log.size)
+
     def drop(self, slots: list[int] | None = None, *, log: CommitLog | None, is_last: bool = False) -> None:
         """End some, or all, whether they have everything or not.
 

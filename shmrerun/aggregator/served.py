@@ -87,9 +87,15 @@ class Served:
         """Whether no row was delivered yet, so that the next sink may have them all."""
         return not self.is_pieces and self._entry.size <= STREAM_HEADER_BYTES
 
+    @property
+    def end(self) -> int:
+        """Where it was closed, though others logged on; else the log's end."""
+        entry = self._entry
+        return entry.until if self.kind == SINK_CUSTOM and 0 < entry.until == entry.done else self._log.size
+
     def undelivered(self) -> int:
         """From where on rows are lost to it, if it ends now; -1: it has all."""
-        if self.kind in (SINK_READER, SINK_SERVER) or self._entry.size >= self._log.size:
+        if self.kind in (SINK_READER, SINK_SERVER) or self._entry.size >= self.end:
             return -1
         return self._entry.size
 

@@ -302,6 +302,28 @@ for process in processes: process.join()
         assert sorted(values + scalars(second, entity)) == list(range(1500))
 
 
+@pytest.mark.parametrize("how", ["rr.disconnect(); wait(grown, 'rows of others'); rr.save('next.rrd')", "rr.save('next.rrd')"])
+def test_alone_while_others_log(tmp_path, how):
+    """Each row that others log while the only sink is being closed goes to the next one, whenever that comes."""
+    result = run(
+        SINK
+        + f"""
+rr.set_sinks(Lines("got.txt"))
+processes = workers(2, 1000, 0.003)
+time.sleep(0.5)
+def grown(before=recording._stream.session.words.rows): return recording._stream.session.words.rows > before
+{how}
+for process in processes: process.join()
+""",
+        tmp_path,
+    )
+    assert result.stderr == ""
+    (got, calls), rows = lines(tmp_path / "got.txt"), check(tmp_path / "next.rrd")
+    assert calls.count("close") == 1
+    for entity in ("/rows/0", "/rows/1"):
+        assert got[entity] + scalars(rows, entity) == list(range(1000))
+
+
 def test_who_joins_while_it_is_closed(tmp_path):
     """Rows of a process that comes at the last moment are brought to a new copy of the object, which is closed as well."""
     run(
