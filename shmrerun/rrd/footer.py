@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
+from copy import copy
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +19,7 @@ import pyarrow as pa
 
 from shmrerun.rrd import proto
 from shmrerun.rrd.fields import ROW_ID
+from shmrerun.rrd.footer_form import form_of, ipc_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +31,9 @@ if TYPE_CHECKING:
 
     _Sparse = dict[int, tuple[int, tuple[tuple[int, int], ...]]]
 
+_LZ4 = pa.Codec("lz4_raw")
 _MAX_LZ4 = 1 << 30  # a larger table is written as it is: LZ4 blocks end at 2 GiB
+_FORM_CHUNKS = 64  # a manifest with more is made each time
 _PROPERTIES = "/__properties"
 _ARCHETYPES = ("rerun.archetypes.", "rerun.blueprint.archetypes.")
 _NAME = str.maketrans(dict.fromkeys(", -.\\", "_"))
@@ -107,20 +111,40 @@ class Manifest:
 
     def message(self, store_id: bytes) -> Any:
         """Return the ``RrdManifest`` of this store."""
-        fields = self.fields()
-        schema = pa.schema(fields).serialize().to_pybytes()
-        table = _stream(self.table())
+        schema, table = self._filled_in() or self._made()
         data = proto.DataframePart(encoder_version=1, payload=table, uncompressed_size=len(table))
         if len(table) <= _MAX_LZ4:
-            data.payload = pa.Codec("lz4_raw").compress(table, asbytes=True)
+            data.payload = _LZ4.compress(table, asbytes=True)
             data.compression = 2
         return proto.RrdManifest(
             store_id=proto.StoreId.FromString(store_id),
-            sorbet_schema=proto.Schema(arrow_schema=_stream(pa.schema(fields))),
+            sorbet_schema=proto.Schema(arrow_schema=schema),
             # Rerun hashes arrow-rs' encoding, which differs from pyarrow's; readers want 32 bytes and compare nothing
             sorbet_schema_sha256=hashlib.sha256(schema).digest(),
             data=data,
         )
+
+    def _made(self) -> tuple[bytes, bytes]:
+        return ipc_stream(pa.schema(self.fields())), ipc_stream(self.table())
+
+    def _filled_in(self) -> tuple[bytes, bytes] | None:
+        """Schema and table by a form, from the second manifest on that differs from another one in its words only."""
+        if len(self) > _FORM_CHUNKS or self._sparse or 0 in self._numbers[::4]:
+            return None
+        form = form_of(tuple(self._paths), tuple(self._fields), tuple(self._owners), tuple(self._filled))
+        if not form.is_repeated:
+            form.is_repeated = True
+            return None
+        words = np.concatenate([np.frombuffer(part, np.uint64) for part in (self._ids, self._numbers, self._times)])
+        return form.fill(words, lambda words: self._with_words(words)._made())
+
+    def _with_words(self, words: npt.NDArray[np.uint64]) -> Manifest:
+        """Return the manifest with other ids, numbers and times."""
+        other = copy(self)
+        ids, numbers = np.cumsum((len(self._ids) // 8, len(self._numbers)))
+        other._ids = bytearray(words[:ids].tobytes())
+        other._numbers, other._times = array("Q", words[ids:numbers].tobytes()), array("q", words[numbers:].tobytes())
+        return other
 
     def fields(self) -> list[pa.Field]:
         """Return one field for each distinct column of the recording, sorted by name."""
@@ -364,14 +388,3 @@ def _column_name(entity_path: str, component: str) -> str:
         rest = entity_path[len(_PROPERTIES) + 1 :]
         return f"property:{rest}:{component}" if rest else f"property:{component}"
     return f"{entity_path}:{component}"
-
-
-def _stream(content: pa.RecordBatch | pa.Schema) -> bytes:
-    """Return an Arrow IPC stream of a batch, or of a schema alone."""
-    sink = pa.BufferOutputStream()
-    is_schema = isinstance(content, pa.Schema)
-    with pa.ipc.new_stream(sink, content if is_schema else content.schema) as writer:
-        if not is_schema:
-            writer.write_batch(content)
-    data: bytes = sink.getvalue().to_pybytes()
-    return data

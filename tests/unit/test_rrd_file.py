@@ -108,6 +108,25 @@ def test_manifest_grows_after_its_payload_was_taken():
     assert stepwise.payload(STORE) == whole.payload(STORE)
 
 
+def test_repeated_manifests_are_as_the_first():
+    """From the second one on, manifests that differ in numbers only are filled in by a form: the same schema and table as before."""
+    chunks = [chunk for chunk in several() if not chunk.sparse]
+    for number in range(4):
+        for count in range(1, len(chunks) + 1):
+            manifest = Manifest()
+            for i, chunk in enumerate(chunks[:count]):
+                chunk.time_ranges = tuple((low - number * 10**17, high + number) for low, high in chunk.time_ranges)
+                chunk.chunk_id = tuid()
+                manifest.add(chunk, 1000 * i + number, 900 + i, 1800)
+            message = manifest.message(STORE)
+            table = pa.Codec("lz4_raw").decompress(message.data.payload, message.data.uncompressed_size)
+            made = pa.ipc.open_stream(table).read_next_batch()
+            made.validate(full=True)
+            assert made.equals(manifest.table(), check_metadata=True)
+            assert pa.ipc.open_stream(message.sorbet_schema.arrow_schema).schema.equals(pa.schema(manifest.fields()), check_metadata=True)
+    assert manifest._filled_in() is not None  # a form it was
+
+
 def test_offsets_lead_to_the_chunks(tmp_path):
     """Each row of the manifest points at the message of its chunk and knows its sizes."""
     path = tmp_path / "a.rrd"
