@@ -203,6 +203,8 @@ static int compare_ticks(const void *a, const void *b) {
 /* Row ids, times and values of the rows. False: a row changed after it was measured, or an exception is set. */
 static bool fill_batch(Hopper *self, const struct batch *batch, const struct group *group, struct node_total *totals, uint8_t *ids,
                        uint8_t *ticks, int64_t **times_out) {
+    bool ascend = true;
+    uint64_t last = 0;
     for (uint64_t i = 0; i < batch->count; i++) {
         struct entry *entry;
         struct row_parts parts;
@@ -213,10 +215,12 @@ static bool fill_batch(Hopper *self, const struct batch *batch, const struct gro
         put_big_endian(ids + 16 * i, entry->time);
         put_big_endian(ids + 16 * i + 8, entry->counter);
         memcpy(ticks + 8 * i, &entry->tick, 8);
+        ascend = ascend && entry->tick >= last;
+        last = entry->tick;
         for (uint32_t t = 0; t < group->times; t++) memcpy(times_out[t] + i, times + t, 8);
     }
     /* One order over all processes: the ticks of a chunk's rows, given out pass by pass, ascend with the row ids. */
-    qsort(ticks, batch->count, 8, compare_ticks);
+    if (!ascend) qsort(ticks, batch->count, 8, compare_ticks);
     return true;
 }
 

@@ -212,18 +212,18 @@ static bool push_entry(struct reader *reader, const struct entry *entry) {
         struct entry *entries = malloc(size * sizeof *entries);
         if (!entries) return false;
         for (uint64_t i = 0; i < reader->count; i++)
-            entries[(reader->first + i) % size] = reader->entries[(reader->first + i) % reader->size];
+            entries[(reader->first + i) & (size - 1)] = reader->entries[(reader->first + i) & (reader->size - 1)];
         free(reader->entries);
         reader->entries = entries;
         reader->size = size;
     }
-    reader->entries[(reader->first + reader->count++) % reader->size] = *entry;
+    reader->entries[(reader->first + reader->count++) & (reader->size - 1)] = *entry;
     return true;
 }
 
 static struct entry *entry_at(const struct hopper *hopper, const struct reference *reference) {
     struct reader *reader = hopper->readers[reference->reader];
-    return &reader->entries[reference->number % reader->size];
+    return &reader->entries[reference->number & (reader->size - 1)];
 }
 
 /* Checks that the parts of a row fill its record exactly; finds them. */
@@ -309,13 +309,41 @@ static int compare_references(const void *a, const void *b) {
     return compare_ids(left->time, left->counter, right->time, right->counter);
 }
 
+static uint64_t end_of_run(const struct reference *rows, uint64_t count, uint64_t start) {
+    uint64_t i = start + 1;
+    while (i < count && compare_references(&rows[i - 1], &rows[i]) <= 0) i++;
+    return i < count ? i : count;
+}
+
+static void merge_runs(const struct reference *left, const struct reference *middle, const struct reference *end, struct reference *to) {
+    const struct reference *right = middle;
+    while (left < middle && right < end) *to++ = compare_references(left, right) <= 0 ? *left++ : *right++;
+    memcpy(to, left, (size_t)(middle - left) * sizeof *to);
+    memcpy(to + (middle - left), right, (size_t)(end - right) * sizeof *to);
+}
+
+/* Rows of one lane ascend already, so what comes together is a run for each lane: neighbours are merged until there is one. */
 static void sort_by_row_id(const struct hopper *hopper, struct reference *rows, uint64_t count) {
     sorting = hopper;
-    for (uint64_t i = 1; i < count; i++) {
-        if (compare_references(&rows[i - 1], &rows[i]) <= 0) continue;
+    if (end_of_run(rows, count, 0) == count) return;
+    struct reference *spare = malloc(count * sizeof *rows), *from = rows, *to = spare;
+    if (!spare) {
         qsort(rows, count, sizeof *rows, compare_references);
         return;
     }
+    for (uint64_t runs = 2; runs > 1;) {
+        runs = 0;
+        for (uint64_t at = 0, end; at < count; at = end, runs++) {
+            uint64_t middle = end_of_run(from, count, at);
+            end = middle < count ? end_of_run(from, count, middle) : count;
+            merge_runs(from + at, from + middle, from + end, to + at);
+        }
+        struct reference *merged = to;
+        to = from;
+        from = merged;
+    }
+    if (from != rows) memcpy(rows, from, count * sizeof *rows);
+    free(spare);
 }
 
 int64_t hopper_collect(struct hopper *hopper, uint64_t log_size) {
@@ -422,11 +450,11 @@ uint64_t hopper_advance(struct hopper *hopper) {
     for (uint32_t i = 0; i < hopper->readers_count; i++) {
         struct reader *reader = hopper->readers[i];
         if (!reader) continue;
-        while (reader->count && reader->entries[reader->first % reader->size].done) {
+        while (reader->count && reader->entries[reader->first & (reader->size - 1)].done) {
             reader->first++;
             reader->count--;
         }
-        const struct entry *front = reader->count ? &reader->entries[reader->first % reader->size] : NULL;
+        const struct entry *front = reader->count ? &reader->entries[reader->first & (reader->size - 1)] : NULL;
         uint64_t low = front ? front->position : reader->read;
         if (low != reader->low) {
             reader->low = low;
@@ -443,7 +471,7 @@ void hopper_pressed(const struct hopper *hopper, void (*visit)(void *context, ui
         if (!reader || reader->read - reader->low <= reader->ring_size / 2) continue;
         uint64_t middle = reader->low + (reader->read - reader->low) / 2;
         for (uint64_t k = 0; k < reader->count; k++) {
-            const struct entry *entry = &reader->entries[(reader->first + k) % reader->size];
+            const struct entry *entry = &reader->entries[(reader->first + k) & (reader->size - 1)];
             if (entry->position >= middle) break;
             if (!entry->done) visit(context, entry->group);
         }

@@ -39,7 +39,7 @@ struct reader {
     uint64_t replayed;                /* rows before this position may be in the log already, out of order: they were there at adoption */
     uint64_t rows_before, rows_read;  /* rows of the member before this generation; of this one, up to `read`, once synced */
     const char *broken;               /* why the lane is quarantined */
-    struct entry *entries;            /* a queue: entries[(first + i) % size] */
+    struct entry *entries;            /* a queue: entries[(first + i) % size]; size is a power of two */
     uint64_t first, count, size;      /* first only grows; an entry's number is first + i */
     uint64_t rows_done;               /* rows that this consumer put into the log */
     uint64_t rows_lost;               /* rows given up: unreadable */
