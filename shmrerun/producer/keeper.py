@@ -87,8 +87,8 @@ def main(arguments: list[str]) -> None:
         signal.signal(number, lambda *_: None)  # only so that its number is written to the pipe
     signal.set_wakeup_fd(ring, warn_on_full_buffer=False)
     pid = _start(command, output, own_group=own_group)
-    os.write(report, b"%d\n" % pid)
     os.close(output)
+    os.write(report, b"%d\n" % pid)
     os.chdir("/")
     while True:
         ready, _, _ = select.select([lifeline, bell], [], [])

@@ -109,7 +109,9 @@ def test_buffered_rows_survive_the_aggregator(tmp_path, shm):
     result = run(
         KILLER
         + """
+    from shmrerun.producer import member
     from shmrerun.producer.process import this_process
+    member.FULL_SECONDS = 60.0  # on a busy machine it takes a while until an aggregator lives long enough
     rr.init("buffered")
     killer.start()
     for i in range(300):
