@@ -24,7 +24,7 @@ _PACKAGES = (  # with a file for each class, there
 )  # fmt: skip
 _FILES = {  # file there: where its names are, nearest first
     "_baseclasses": ("model.batches", "model.values.base", ""),
-    "_log": ("",), "_logging_handler": ("",), "_memory": ("",), "_properties": ("",), "_script_helpers": ("",), "_send_chunks": ("",),
+    "_log": ("integrations.alias", ""), "_logging_handler": ("",), "_memory": ("",), "_properties": ("",), "_script_helpers": ("",), "_send_chunks": ("",),
     "_send_columns": ("", "model.time_columns"), "_send_dataframe": ("",), "_spawn": ("",), "any_batch_value": ("",), "any_value": ("",),
     "dynamic_archetype": ("",), "notebook": ("",), "recording_stream": ("recording_stream", ""), "sinks": ("sinks", ""),
     "time": ("", "model.times"), "web": ("",),
@@ -55,6 +55,11 @@ def install_as_rerun() -> None:
         parent = import_module(f"rerun.{package}")
         for file in _files_of(parent):
             _add(f"rerun.{package}", parent, file, parent.__name__)
+
+
+def _log_components(entity_path: Any, components: list[Any], *, static: bool = False, recording: Any = None) -> None:
+    """What ``log`` ends in there, by which others log batches that they have: Rerun's own benchmarks, for example."""
+    shmrerun.log(entity_path, components, static=static, recording=recording)
 
 
 def _add(package: str, parent: ModuleType, file: str, *sources: str) -> None:

@@ -152,6 +152,18 @@ class OwnRow(_core.OwnRow):
         raise NotImplementedError
 
 
+class ReadyRow(OwnRow):
+    """A row that was taken apart, for the extension."""
+
+    __slots__ = ("_ready",)
+
+    def __init__(self, columns: ColumnSet, parts: Parts) -> None:
+        self._ready = columns, parts
+
+    def _row(self) -> tuple[ColumnSet, Parts]:
+        return self._ready
+
+
 class ComponentBatchMixin:
     """Base of users' batches: what gives ``as_arrow_array`` becomes described, or rows of a column.
 
@@ -262,11 +274,14 @@ class FieldBatch:
 class DescribedComponentBatch:
     """A batch with its descriptor."""
 
-    __slots__ = ("_batch", "_descriptor")
+    __slots__ = ("_batch", "_cell", "_descriptor")
 
     def __init__(self, batch: ComponentBatchLike, descriptor: ComponentDescriptor) -> None:
         self._batch = batch
         self._descriptor = descriptor
+        self._cell: tuple[Column, Parts] | None = None
+        if isinstance(batch, FieldBatch):  # its parts are known, and do not change: no array has to be made and taken apart
+            self._cell = Column(*descriptor._key, batch._column.arrow), batch._parts
 
     def component_descriptor(self) -> ComponentDescriptor:
         """Return the descriptor."""
@@ -426,7 +441,9 @@ def _cells(entity: Any) -> Iterator[tuple[Any, Any]]:
             yield column, (column, parts)
         return
     batches: Iterable[_DescribedBatchLike]
-    if hasattr(entity, "as_component_batches"):
+    if isinstance(entity, list | tuple):
+        batches = entity
+    elif hasattr(entity, "as_component_batches"):
         batches = entity.as_component_batches()
     elif isinstance(entity, Iterable):
         batches = entity
@@ -436,6 +453,9 @@ def _cells(entity: Any) -> Iterator[tuple[Any, Any]]:
             f"but got {type(entity)} instead."
         )
     for batch in batches:
+        if isinstance(batch, DescribedComponentBatch) and batch._cell is not None:
+            yield batch._cell[0], batch._cell
+            continue
         descriptor = batch.component_descriptor()
         array = batch.as_arrow_array()
         if array is None:

@@ -30,7 +30,7 @@ def log_row(
     try:
         if not extra and _core.log_row(stream, entity_path, entity, flags):
             return
-        from shmrerun.model.batches import row_of
+        from shmrerun.model.batches import ReadyRow, row_of
 
         columns, parts = row_of(entity, extra)
         if not parts:
@@ -38,6 +38,8 @@ def log_row(
             return
         if not columns.id:
             columns.id = _core.columns(columns.definition)
+        if _core.log_row(stream, entity_path, ReadyRow(columns, parts), flags):
+            return
         path = _core.path(entity_paths.canonical(entity_path).encode("utf-8", "surrogatepass"))
         if type(entity_path) is str:
             _core.know_path(entity_path, path)
