@@ -25,7 +25,8 @@ _PACKAGES = (  # with a file for each class, there
 _FILES = {  # file there: where its names are, nearest first
     "_baseclasses": ("model.batches", "model.values.base", ""),
     "_log": ("integrations.alias", ""), "_logging_handler": ("",), "_memory": ("",), "_properties": ("",), "_script_helpers": ("",),
-    "_send_chunks": ("",), "_send_columns": ("", "model.time_columns"), "_send_dataframe": ("",), "_spawn": ("",), "any_batch_value": ("",), "any_value": ("",),
+    "_send_chunks": ("",), "_send_columns": ("", "model.time_columns"), "_send_dataframe": ("",), "_spawn": ("",),
+    "any_batch_value": ("",), "any_value": ("",),
     "dynamic_archetype": ("",), "notebook": ("",), "recording_stream": ("recording_stream", ""), "sinks": ("sinks", ""),
     "time": ("", "model.times"), "web": ("",),
 }  # fmt: skip
