@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING, Protocol
 
 from shmrerun.shm.served import why_path
-from shmrerun.shm.session import Sink, is_free, read_sink, sinks, wish_word
+from shmrerun.shm.session import Sink, asked_sinks, is_free, read_sink, sinks, wish_word
 from shmrerun.shm.words import (
     SESSION_OWN_SINKS,
     SESSION_SINKS,
@@ -73,7 +73,7 @@ class SinkTable:
 
     def requests(self) -> list[Sink]:
         """Entries whose wish has no answer yet, in the order of their making."""
-        return sorted((sink for sink in self.all() if sink.is_asked), key=lambda sink: sink.number)
+        return sorted(asked_sinks(self._control.words), key=lambda sink: sink.number)
 
     def answer(self, sink: Sink, state: int) -> None:
         """Answer the wish of an entry as it was read: one that came meanwhile is not answered by it."""

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from shmrerun.shm import segments
 from shmrerun.shm.words import (
     SESSION_MAGIC,
-    SESSION_SINKS,
     SINK_ACTIVE,
     SINK_BESIDE,
     SINK_CUSTOM,
@@ -153,9 +152,12 @@ def wish_maker(wish: int) -> int:
 
 def is_free(view: SinkView) -> bool:
     """Whether an entry may be taken."""
-    wish, state = view.wish, view.state
-    answered = wish >> WISH_TURN_SHIFT == state >> WISH_TURN_SHIFT
-    return wish & WISH_VERB_MASK == WISH_FREE or (answered and state & WISH_VERB_MASK == SINK_GONE)
+    wish = view.wish
+    return wish & WISH_VERB_MASK == WISH_FREE or _is_gone(wish, view.state)
+
+
+def _is_gone(wish: int, state: int) -> bool:
+    return wish >> WISH_TURN_SHIFT == state >> WISH_TURN_SHIFT and state & WISH_VERB_MASK == SINK_GONE
 
 
 def id_hash(application_id: str, recording_id: str) -> int:
@@ -203,9 +205,10 @@ def read_sink(session: SessionView, slot: int) -> Sink:
 
 def sinks(session: SessionView) -> list[Sink]:
     """All entries of the sink table that are in use."""
-    found = []
-    for slot in range(SESSION_SINKS):
-        view = session.sink(slot)
-        if view.wish & WISH_VERB_MASK not in (WISH_FREE, WISH_MAKING) and not is_free(view):
-            found.append(read_sink(session, slot))
-    return found
+    return [read_sink(session, slot) for slot, wish, state in session.wishes() if not _is_gone(wish, state)]
+
+
+def asked_sinks(session: SessionView) -> list[Sink]:
+    """The entries whose wish has no answer yet. Costs 1 us where there are none."""
+    asked = [slot for slot, wish, state in session.wishes() if wish >> WISH_TURN_SHIFT != state >> WISH_TURN_SHIFT]
+    return [sink for sink in (read_sink(session, slot) for slot in asked) if sink.is_asked]

@@ -248,6 +248,14 @@ class SessionView(View):
         """An entry of the sink table."""
         return SinkView(self.segment, _L["session.sink"] + slot * _L["sizeof.sink"])
 
+    def wishes(self) -> Iterator[tuple[int, int, int]]:
+        """Slot, wish and state of the entries of the sink table that somebody has made."""
+        load = self.segment.load
+        for slot, (wish_at, state_at) in enumerate(_WISHES):
+            wish = load(wish_at)
+            if wish & WISH_VERB_MASK not in (WISH_FREE, WISH_MAKING):
+                yield slot, wish, load(state_at)
+
     def member(self, index: int) -> MemberView:
         """A member slot."""
         return MemberView(self.segment, _L["session.member"] + index * _L["sizeof.member"])
@@ -326,3 +334,7 @@ _SINK_WORDS = Fields(
     SinkView, "wish", "state", "kind", "flags", "owner", "number", "device", "inode", "scan_from", "size", "log", "error",
     "until", "done", "value", "dropped", "caller_pid", "caller_fd",
 )  # fmt: skip
+_WISHES = [
+    (at + SinkView.wish.offset, at + SinkView.state.offset)
+    for at in (_L["session.sink"] + slot * _L["sizeof.sink"] for slot in range(SESSION_SINKS))
+]
