@@ -80,7 +80,7 @@ def _facts(head: Line, lines: list[Line]) -> str:
         f"load {machine.get('load', '?')} at the start, {end} at the end. Python {machine.get('python', '?')}; "
         + ", ".join(f"{name} {found}" for name, found in machine.get("versions", {}).items())
         + ".",
-        f"Medians of {head.get('rounds', '?')} rounds, or fewer where it says so, with the least and the greatest; a process each, in turn.",
+        f"Medians of {head.get('rounds', '?')} rounds, or fewer where it says so, with the least and the greatest; subjects took turns.",
         "Ratios are a peer's figure divided by shmrerun's, formed round by round: for times, above 1 means that shmrerun is faster.",
     ]
     text = "".join(f"<p class=facts>{escape(part)}</p>" for part in parts)
@@ -122,7 +122,8 @@ def _rows(bench: Bench, figures: list[Line], ratios: dict[str, Line]) -> str:
     others = [key for key in figures[0] if key not in HIDDEN and key not in keys and all(key in line for line in figures[:1])]
     drops = any("dropped" in line for line in figures)
     head = "".join(f"<th>{escape(key)}</th><th>ratio</th>" if ratios else f"<th>{escape(key)}</th>" for key in keys)
-    title = f"<tr class=head><td colspan=9>{escape(bench.title)}</td></tr><tr><th>{figures[0]['rounds']} round{'s' * (figures[0]['rounds'] > 1)}</th>"
+    rounds = f"{figures[0]['rounds']} round{'s' * (figures[0]['rounds'] > 1)}"
+    title = f"<tr class=head><td colspan=9>{escape(bench.title)}</td></tr><tr><th>{rounds}</th>"
     text = title + ("<th>dropped</th>" if drops else "") + head + "".join(f"<th>{escape(key)}</th>" for key in others) + "</tr>"
     for line in figures:
         text += f"<tr class={_kind(line['subject'])}><td>{escape(catalog.title(line['subject']))}</td>"

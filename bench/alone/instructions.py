@@ -1,67 +1,174 @@
-"""Instructions that ``set_time`` and ``log(Scalars)`` execute in the caller: a figure that repeats where times do not.
+"""Instructions that a call executes, in the caller and in the aggregator: a figure that repeats where times do not.
 
-``python bench/instructions.py`` prints one JSON object. It counts two loops of different length under valgrind (callgrind), or with
-``perf stat`` where that is not installed, and divides the difference: start and imports cancel out. The processes end without closing the
-recording, because waiting for the aggregator takes no fixed number of instructions.
+``python bench/alone/instructions.py [--write]`` prints one JSON object; with ``--write`` it makes ``bench/profiles/instructions.txt`` as
+well, with the functions that execute most of them. Two loops of different length run under valgrind (callgrind), and the difference is
+divided by that of the lengths: start and imports cancel out. The program ends without closing the recording, because waiting takes no
+fixed number of instructions; the aggregator then ends by itself. What it does for a row depends on how many rows it finds at a time, so
+its figures repeat to some per cent, the caller's to a few instructions.
 """
 
 from __future__ import annotations
 
+import collections
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
 
-CASES = {
-    "scalar": 'set_time("step", sequence=step); log("bench/scalar", Scalars(step * 0.5))',
-    "log": 'log("bench/scalar", made)',
-    "set_time": 'set_time("step", sequence=step)',
-    "nothing": "pass",
+BENCH = Path(__file__).parent.parent
+PROFILES = BENCH / "profiles"
+MOST = 25
+CASES = {  # length of the shorter loop, statement
+    "scalar": (2_000, 'set_time("step", sequence=step); log("bench/scalar", Scalars(step * 0.5))'),
+    "text": (2_000, 'set_time("step", sequence=step); log("bench/text", TextLog("the quick brown fox", level="INFO"))'),
+    "points": (200, 'set_time("step", sequence=step); log("bench/points", Points3D(points))'),
+    "image": (50, 'set_time("step", sequence=step); log("bench/image", Image(pixels))'),
+    "log": (2_000, 'log("bench/scalar", made)'),
+    "set_time": (2_000, 'set_time("step", sequence=step)'),
+    "nothing": (2_000, "pass"),
 }
-SHORT, LONG = 5_000, 15_000
+DETAILED = ("scalar", "image")
+TIMES = 3  # the longer loop
 PROGRAM = """
 import os
 import sys
+import numpy as np
 import shmrerun as rr
-from shmrerun import Scalars, log, set_time
+from shmrerun import Image, Points3D, Scalars, TextLog, log, set_time
+from shmrerun.errors import FlushTimeoutError
+points, pixels = np.ones((1000, 3), np.float32), np.arange(480 * 640 * 3).astype(np.uint8).reshape(480, 640, 3)
 rr.init("shmrerun_bench")
-rr.save(sys.argv[1])
 made = Scalars(0.5)
+log("warm", made)
+for _ in range(10):
+    try:
+        rr.save(sys.argv[1])
+        break
+    except FlushTimeoutError:  # the aggregator takes its time to start, under valgrind
+        pass
+rr.get_global_data_recording().flush()
 def run(count):
     for step in range(count):
         {statement}
+sys.path.append(sys.argv[3])
+import costs
+print(os.getpid(), costs.aggregator_pid(), flush=True)
 run(int(sys.argv[2]))
 os._exit(0)
 """
+PATIENCE_SECONDS = 300
 
 
-def count(case: str, steps: int, directory: str) -> int:
-    """Instructions of one process in user mode; the aggregator is another one and not in it."""
-    program = [sys.executable, "-c", PROGRAM.format(statement=CASES[case]), f"{directory}/{case}-{steps}.rrd", str(steps)]
-    if shutil.which("valgrind"):
-        found = f"{directory}/callgrind.{case}.{steps}"
-        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={found}", *program]
-        done = subprocess.run(command, stderr=subprocess.PIPE, check=True, text=True, env=os.environ | {"PYTHONHASHSEED": "0"})
-        return max(map(int, re.findall(r"Collected : (\d+)", done.stderr)))  # the launcher of the aggregator reports as well
-    command = ["perf", "stat", "-x", ",", "-e", "instructions:u", *program]
-    done = subprocess.run(command, stderr=subprocess.PIPE, check=True, text=True, env=os.environ | {"PYTHONHASHSEED": "0"})
-    return int(done.stderr.strip().splitlines()[-1].partition(",")[0])
+class Function(NamedTuple):
+    """A function and the file that has its code."""
+
+    name: str
+    file: str
+
+
+class Counts(NamedTuple):
+    """Instructions of the two processes, by function; those of what it calls are not in them."""
+
+    caller: collections.Counter[Function]
+    aggregator: collections.Counter[Function]
+
+
+def count(case: str, steps: int, directory: str) -> Counts:
+    """Run one loop; both processes are under callgrind, the aggregator by a script in place of its interpreter."""
+    outputs = Path(directory, f"{case}-{steps}")
+    outputs.mkdir(mode=0o700)
+    program = [sys.executable, "-c", PROGRAM.format(statement=CASES[case][1]), str(outputs / "rows.rrd"), str(steps), str(BENCH)]
+    command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={outputs}/out.%p"]
+    interpreter = outputs / "python"
+    interpreter.write_text(
+        f'#!/bin/sh\nexec {shlex.join(command)} --log-file=/dev/null {shlex.quote(sys.executable)} "$@"\n', encoding="utf-8"
+    )
+    interpreter.chmod(0o700)
+    environment = os.environ | {"PYTHONHASHSEED": "0", "SHMRERUN_RUNTIME_DIR": str(outputs), "SHMRERUN_PYTHON": str(interpreter)}
+    done = subprocess.run([*command, *program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True, env=environment, text=True)
+    caller, aggregator = (outputs / f"out.{pid}" for pid in done.stdout.split())
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (aggregator.exists() and "\ntotals:" in aggregator.read_text(encoding="utf-8", errors="replace")):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"the aggregator has not ended {PATIENCE_SECONDS} s after the program")
+        time.sleep(0.5)
+    return Counts(*(functions(path.read_text(encoding="utf-8", errors="replace")) for path in (caller, aggregator)))
+
+
+def functions(text: str) -> collections.Counter[Function]:
+    """Return the instructions of each function in a file of callgrind."""
+    found: collections.Counter[Function] = collections.Counter()
+    names: dict[tuple[str, str], str] = {}
+
+    def name(kind: str, value: str) -> str:
+        number, _, given = value.partition(" ")
+        if given:
+            names[kind, number] = given
+        return names.get((kind, number), value)
+
+    file, function, of_callee = "", "", False
+    for line in text.splitlines():
+        if line[:3] in {"ob=", "fn="}:
+            value = name(line[:2], line[3:])
+            file, function = (os.path.basename(value), function) if line[0] == "o" else (file, value)
+        elif line[:4] in {"cob=", "cfn="}:
+            name(line[1:3], line[4:])
+        elif line.startswith("calls="):
+            of_callee = True  # the next line is what the callee cost, with all that it called
+        elif line and (line[0].isdigit() or line[0] in "+-*"):
+            if not of_callee:
+                found[Function(re.sub(r"'\d+$", "", function), file)] += int(line.split()[1])
+            of_callee = False
+    return found
+
+
+def each(case: str, directory: str) -> Counts:
+    """Return the instructions of a call."""
+    short = CASES[case][0]
+    low, high = (count(case, steps, directory) for steps in (short, short * TIMES))
+    divisor = short * (TIMES - 1)
+    sides = []
+    for fewer, more in zip(low, high, strict=True):
+        more.subtract(fewer)
+        sides.append(collections.Counter({function: number / divisor for function, number in more.items()}))
+    return Counts(*sides)
+
+
+def table(case: str, counts: Counts) -> str:
+    """Return the functions of a call, those first that execute most."""
+    text = f"{CASES[case][1]}\n"
+    for side, own in zip(Counts._fields, counts, strict=True):
+        total = sum(own.values())
+        text += f"\n  {side}: {total:,.0f} instructions a call\n\n"
+        for function, number in own.most_common(MOST):
+            text += f"  {number / total:6.1%} {number:12,.1f}  {function.name} ({function.file})\n"
+    return text + "\n"
 
 
 def main() -> int:
-    """Count each case; the empty loop is taken off the others."""
-    if not (shutil.which("valgrind") or shutil.which("perf")):
-        print("needs valgrind or perf", file=sys.stderr)
+    if not shutil.which("valgrind"):
+        print("needs valgrind", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory() as directory:
-        each = {case: (count(case, LONG, directory) - count(case, SHORT, directory)) / (LONG - SHORT) for case in CASES}
-    empty = each.pop("nothing")
-    print(
-        json.dumps({"name": "instructions", "unit": "instructions a call", **{case: round(found - empty) for case, found in each.items()}})
-    )
+        counts = {case: each(case, directory) for case in CASES}
+    empty = sum(counts.pop("nothing").caller.values())
+    line = {
+        "name": "instructions",
+        "unit": "instructions a call",
+        **{case: round(sum(own.caller.values()) - empty) for case, own in counts.items()},
+        "aggregator": {case: round(sum(own.aggregator.values())) for case, own in counts.items() if case != "set_time"},
+    }
+    print(json.dumps(line))
+    if "--write" in sys.argv[1:]:
+        PROFILES.mkdir(exist_ok=True)
+        (PROFILES / "instructions.txt").write_text("".join(table(case, counts[case]) for case in DETAILED), encoding="utf-8")
     return 0
 
 
