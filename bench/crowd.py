@@ -63,11 +63,10 @@ def run(name: str, case: str, processes: int, rows: int, directory: str, loop: L
     context = multiprocessing.get_context("spawn")
     peer = peers.peer(name)(directory, case, processes)
     link = peer.start(context)
-    go = context.Event()
     workers = []
     for number in range(processes):
         pipe, far = context.Pipe()
-        worker = context.Process(target=_work, args=(name, case, number, link, loop, rows, far, go))
+        worker = context.Process(target=_work, args=(name, case, number, link, loop, rows, far), daemon=True)
         worker.start()
         far.close()
         workers.append((worker, pipe))
@@ -75,7 +74,8 @@ def run(name: str, case: str, processes: int, rows: int, directory: str, loop: L
         _receive(worker, pipe)
     peer.begin()
     began = time.perf_counter()  # CLOCK_MONOTONIC, the same in all processes
-    go.set()
+    for _, pipe in workers:
+        pipe.send("go")
     answers = [_receive(worker, pipe) for worker, pipe in workers]
     peer.complete()
     secs = time.perf_counter() - began
@@ -97,11 +97,11 @@ def run(name: str, case: str, processes: int, rows: int, directory: str, loop: L
     )
 
 
-def _work(name: str, case: str, number: int, link: Any, loop: Loop, rows: int, pipe: Any, go: Any) -> None:
+def _work(name: str, case: str, number: int, link: Any, loop: Loop, rows: int, pipe: Any) -> None:
     log, finish = peers.peer(name).open(link, case, number)
     log(f"bench/{number}", 0)
     pipe.send("ready")
-    go.wait()
+    pipe.recv()  # EOFError if whoever started it is gone
     count, said = loop(log, number, rows)
     logged = time.perf_counter()
     finish()

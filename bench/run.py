@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -124,8 +126,16 @@ def _bench(bench: Bench, subjects: list[str], rounds: int, environment: dict[str
 def _run(bench: Bench, subject: str, environment: dict[str, str]) -> dict[str, Any]:
     program, case = bench.name.split("/")
     command = [sys.executable, "-m", f"subjects.{program}", subject, case]
-    done = subprocess.run(command, cwd=HERE, env=environment, stdout=subprocess.PIPE, check=True, timeout=MOST_SECONDS)
-    result: dict[str, Any] = json.loads(done.stdout)
+    process = subprocess.Popen(command, cwd=HERE, env=environment, stdout=subprocess.PIPE, start_new_session=True)
+    try:
+        printed, _ = process.communicate(timeout=MOST_SECONDS)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # workers of a subject that failed
+        process.wait()
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    result: dict[str, Any] = json.loads(printed)
     return result
 
 

@@ -40,6 +40,10 @@ class QueueLogging(QueueWriter):
 
         return log, finish
 
+    @classmethod
+    def first(cls, case: str) -> Any:
+        return logging.makeLogRecord({"name": "warm", "levelname": "INFO", "msg": TEXT, "step": 0})
+
     @staticmethod
     def writing(path: str, case: str) -> tuple[Write, Finish]:
         handler = logging.FileHandler(path)

@@ -44,6 +44,7 @@ class QueueWriter(Peer):
     def _drain(cls, queue: Any, pipe: Any, path: str, case: str, processes: int) -> None:
         """Be the writer: until every worker has finished."""
         write, close = cls.writing(path, case)
+        write(cls.first(case))  # libraries load much with their first row
         pipe.send("open")
         while processes:
             row = queue.get()
@@ -54,6 +55,11 @@ class QueueWriter(Peer):
         close()
         pipe.send("closed")
 
+    @classmethod
+    def first(cls, case: str) -> Any:
+        """Return a row of another entity, which the writer has written when the clock starts."""
+        return "warm", 0, value(case, 0)
+
     @staticmethod
     def writing(path: str, case: str) -> tuple[Write, Finish]:
         """Open the file, in the writer; returns what writes a row, and what closes the file, on the device."""
@@ -61,4 +67,6 @@ class QueueWriter(Peer):
 
     def complete(self) -> None:
         self.pipe.recv()
+
+    def close(self) -> None:
         self.writer.join()

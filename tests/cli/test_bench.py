@@ -61,7 +61,7 @@ def test_two_subjects_and_a_page(tmp_path):
         "0.001",
         "--report",
         str(page),
-        "throughput/scalar_1",
+        "hot_path/points3d_1000",
         "throughput/scalar_3",
         "--subjects",
         *subjects,
@@ -70,7 +70,7 @@ def test_two_subjects_and_a_page(tmp_path):
     assert lines[0]["machine"]["versions"]["shmrerun"]
     assert "load_at_end" in lines[-1]
     figures = {(line["name"], line["subject"]): line for line in lines if "unit" in line}
-    here = [subject for subject in subjects[:2] if subject] + ["tensorboard"] * all(map(importlib.util.find_spec, ("tensorboardX", "PIL")))
+    here = [*subjects[:2]] + ["tensorboard"] * all(map(importlib.util.find_spec, ("tensorboardX", "PIL")))
     assert {subject for name, subject in figures if name == "throughput/scalar_3"} == {*here}
     if "tensorboard" not in here:
         [line] = [line for line in lines if "left_out" in line]
@@ -78,16 +78,19 @@ def test_two_subjects_and_a_page(tmp_path):
         assert "shmrerun[bench]" in line["left_out"]
     for (name, _), line in figures.items():
         assert line["dropped"] == 0
-        assert line["n"] == (50 + 1) * int(name[-1])  # a row of each process comes before the clock starts
-        assert line["rows_per_s"] == pytest.approx(line["n"] / line["secs"])
+        if name == "throughput/scalar_3":
+            assert line["n"] == (50 + 1) * 3  # a row of each process comes before the clock starts
+            assert line["rows_per_s"] == pytest.approx(line["n"] / line["secs"])
+    line = figures["hot_path/points3d_1000", "shmrerun"]
+    assert line["times_memcpy_p50"] == pytest.approx(line["p50"] / line["memcpy_p50"])
     ratios = {(line["name"], line["subject"]): line["secs"]["median"] for line in lines if "ratio" in line}
     for (name, subject), ratio in ratios.items():
         assert ratio == pytest.approx(figures[name, subject]["secs"] / figures[name, "shmrerun"]["secs"])
-    assert ratios
+    assert {subject for _, subject in ratios} == {*here} - {"shmrerun"}
     found = Page(page.read_text(encoding="utf-8"))
     assert found.tags["table"] >= 1
     assert found.tags["svg"] >= 1
-    assert found.tags["rect"] == len([line for name, line in figures.items() if name[0] == "throughput/scalar_3"])
+    assert found.tags["rect"] == len(here)  # a bench with one subject has no plot
     text = " ".join(found.texts)
     assert "Scalars, 3 processes" in text
     assert "limit: write and fsync" in text
