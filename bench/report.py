@@ -111,7 +111,7 @@ def _section(group: Group, lines: list[Line]) -> str:
     table = f"<div class=wide><table>{''.join(rows)}</table></div>"
     text += f"<details><summary>{len(rows)} tables</summary>{table}</details>" if len(rows) > 20 else table
     stored = dict.fromkeys(line["subject"] for line in lines if line.get("subject") in peers.NAMES)
-    if stored:
+    if {*stored} - {OURS}:
         text += f"<ul>{''.join(f'<li>{escape(peers.peer(name).title)}: {escape(peers.peer(name).stores)}</li>' for name in stored)}</ul>"
     return text
 
@@ -123,7 +123,7 @@ def _rows(bench: Bench, figures: list[Line], ratios: dict[str, Line]) -> str:
     drops = any("dropped" in line for line in figures)
     head = "".join(f"<th>{escape(key)}</th><th>ratio</th>" if ratios else f"<th>{escape(key)}</th>" for key in keys)
     rounds = f"{figures[0]['rounds']} round{'s' * (figures[0]['rounds'] > 1)}"
-    title = f"<tr class=head><td colspan=9>{escape(bench.title)}</td></tr><tr><th>{rounds}</th>"
+    title = f"<tr class=head><td colspan=99>{escape(bench.title)}</td></tr><tr><th>{rounds}</th>"
     text = title + ("<th>dropped</th>" if drops else "") + head + "".join(f"<th>{escape(key)}</th>" for key in others) + "</tr>"
     for line in figures:
         text += f"<tr class={_kind(line['subject'])}><td>{escape(catalog.title(line['subject']))}</td>"

@@ -9,7 +9,8 @@ import numpy as np
 
 TEXT = "the quick brown fox jumps over the lazy dog"
 _RANDOM = np.random.default_rng(0)
-POINTS = _RANDOM.random((1000, 3), np.float32)
+CLOUDS = _RANDOM.random((16, 1000, 3), np.float32)  # in turn: LZ4 looks back 64 kB, and would find one that is always the same
+POINTS = CLOUDS[0]
 PIXELS = _RANDOM.integers(0, 256, (480, 640, 3), np.uint8)  # noise: nothing compresses it
 CASES = ("scalar", "text", "points", "image")
 _STEP_AND_VALUE = struct.Struct("<qd")
@@ -17,7 +18,7 @@ _STEP_AND_VALUE = struct.Struct("<qd")
 
 def value(case: str, step: int) -> Any:
     """Return the value of one row: a float, a text, an array of float32 [1000, 3] or of uint8 [480, 640, 3]."""
-    return {"scalar": step * 0.5, "text": TEXT, "points": POINTS, "image": PIXELS}[case]
+    return {"scalar": step * 0.5, "text": TEXT, "points": CLOUDS[step % len(CLOUDS)], "image": PIXELS}[case]
 
 
 def payload_bytes(case: str) -> int:

@@ -10,7 +10,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
-from values import PIXELS, POINTS, TEXT
+from values import CLOUDS, PIXELS, TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ def logger(rr: Any, case: str) -> Callable[[str, int], None]:
     make = {
         "scalar": lambda step: rr.Scalars(step * 0.5),
         "text": lambda step: rr.TextLog(TEXT, level="INFO"),
-        "points": lambda step: rr.Points3D(POINTS),
+        "points": lambda step: rr.Points3D(CLOUDS[step % len(CLOUDS)]),
         "image": lambda step: rr.Image(PIXELS),
     }[case]
 

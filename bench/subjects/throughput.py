@@ -9,7 +9,7 @@ from sizes import scaled
 from subject import main
 from values import payload_bytes
 
-ROWS = {"scalar": 50_000, "text": 25_000, "points": 2_500, "image": 150}  # of each process
+ROWS = {"scalar": 50_000, "text": 25_000, "points": 2_500, "image": 80}  # of each process
 
 
 def measure(subject: str, case: str, directory: str) -> dict[str, Any]:
