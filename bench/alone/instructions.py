@@ -1,14 +1,15 @@
 """Instructions that a call executes, in the caller and in the aggregator: a figure that repeats where times do not.
 
-``python bench/alone/instructions.py [--write]`` prints one JSON object; with ``--write`` it makes ``bench/profiles/instructions.txt`` as
-well, with the functions that execute most of them. Two loops of different length run under valgrind (callgrind), and the difference is
-divided by that of the lengths: start and imports cancel out. The program ends without closing the recording, because waiting takes no
-fixed number of instructions; the aggregator then ends by itself. What it does for a row depends on how many rows it finds at a time, so
-its figures repeat to some per cent, the caller's to a few instructions.
+``python bench/alone/instructions.py [--write] [scalar log ...]`` prints one JSON object; with ``--write`` it makes
+``bench/profiles/instructions.txt`` as well, with the functions that execute most of them. Two loops of different length run under
+valgrind (callgrind), and the difference is divided by that of the lengths: start and imports cancel out. The program ends without closing
+the recording, because waiting takes no fixed number of instructions; the aggregator then ends by itself. What it does for a row depends
+on how many rows it finds at a time, so its figures repeat to some per cent, the caller's to a few instructions.
 """
 
 from __future__ import annotations
 
+import argparse
 import collections
 import json
 import os
@@ -35,6 +36,7 @@ CASES = {  # length of the shorter loop, statement
     "nothing": (2_000, "pass"),
 }
 DETAILED = ("scalar", "image")
+ALONE = ("log", "set_time", "nothing")  # parts of a call: the aggregator is not looked at
 TIMES = 3  # the longer loop
 PROGRAM = """
 import os
@@ -91,15 +93,19 @@ def count(case: str, steps: int, directory: str) -> Counts:
         f'#!/bin/sh\nexec {shlex.join(command)} --log-file=/dev/null {shlex.quote(sys.executable)} "$@"\n', encoding="utf-8"
     )
     interpreter.chmod(0o700)
-    environment = os.environ | {"PYTHONHASHSEED": "0", "SHMRERUN_RUNTIME_DIR": str(outputs), "SHMRERUN_PYTHON": str(interpreter)}
+    environment = os.environ | {"PYTHONHASHSEED": "0", "SHMRERUN_RUNTIME_DIR": str(outputs)}
+    if case not in ALONE:
+        environment["SHMRERUN_PYTHON"] = str(interpreter)
     done = subprocess.run([*command, *program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True, env=environment, text=True)
     caller, aggregator = (outputs / f"out.{pid}" for pid in done.stdout.split())
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while not (aggregator.exists() and "\ntotals:" in aggregator.read_text(encoding="utf-8", errors="replace")):
+    while case not in ALONE and not (aggregator.exists() and "\ntotals:" in aggregator.read_text(encoding="utf-8", errors="replace")):
         if time.monotonic() > deadline:
             raise RuntimeError(f"the aggregator has not ended {PATIENCE_SECONDS} s after the program")
         time.sleep(0.5)
-    return Counts(*(functions(path.read_text(encoding="utf-8", errors="replace")) for path in (caller, aggregator)))
+    return Counts(
+        *(functions(path.read_text(encoding="utf-8", errors="replace") if path.exists() else "") for path in (caller, aggregator))
+    )
 
 
 def functions(text: str) -> collections.Counter[Function]:
@@ -156,19 +162,27 @@ def main() -> int:
     if not shutil.which("valgrind"):
         print("needs valgrind", file=sys.stderr)
         return 2
+    arguments = argparse.ArgumentParser(description="Count instructions of a call.")
+    arguments.add_argument("--write", action="store_true", help="write bench/profiles/instructions.txt as well")
+    arguments.add_argument("cases", nargs="*", help=f"of {', '.join(CASES)}; all unless given")
+    options = arguments.parse_args()
+    if unknown := {*options.cases} - {*CASES}:
+        arguments.error(f"there is no case {' or '.join(sorted(unknown))}")
     with tempfile.TemporaryDirectory() as directory:
-        counts = {case: each(case, directory) for case in CASES}
+        counts = {case: each(case, directory) for case in ({**dict.fromkeys(options.cases), "nothing": None} if options.cases else CASES)}
     empty = sum(counts.pop("nothing").caller.values())
     line = {
         "name": "instructions",
         "unit": "instructions a call",
         **{case: round(sum(own.caller.values()) - empty) for case, own in counts.items()},
-        "aggregator": {case: round(sum(own.aggregator.values())) for case, own in counts.items() if case != "set_time"},
+        "aggregator": {case: round(sum(own.aggregator.values())) for case, own in counts.items() if case not in ALONE},
     }
     print(json.dumps(line))
-    if "--write" in sys.argv[1:]:
+    if options.write:
         PROFILES.mkdir(exist_ok=True)
-        (PROFILES / "instructions.txt").write_text("".join(table(case, counts[case]) for case in DETAILED), encoding="utf-8")
+        (PROFILES / "instructions.txt").write_text(
+            "".join(table(case, counts[case]) for case in DETAILED if case in counts), encoding="utf-8"
+        )
     return 0
 
 
