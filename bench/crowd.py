@@ -63,10 +63,30 @@ def run(name: str, case: str, processes: int, rows: int, directory: str, loop: L
     context = multiprocessing.get_context("spawn")
     peer = peers.peer(name)(directory, case, processes)
     link = peer.start(context)
+    try:
+        answers, began, ended = _together(context, peer, (name, case, link, loop, rows))
+    finally:
+        peer.close()
+    logged = sum(count for count, _, _ in answers) + processes
+    found = peer.rows()
+    return Outcome(
+        rows=logged,
+        dropped=0 if found < 0 else logged - found,
+        secs=ended - began,
+        logged_secs=max(at for _, _, at in answers) - began,
+        file_bytes=sum(map(os.path.getsize, peer.files())),
+        said=[said for _, said, _ in answers],
+        facts=peer.facts(),
+        files=peer.files(),
+    )
+
+
+def _together(context: Any, peer: Any, told: tuple[Any, ...]) -> tuple[list[Any], float, float]:
+    """Let the workers of a peer log; returns what they answer, and when the clock started and stopped."""
     workers = []
-    for number in range(processes):
+    for number in range(peer.processes):
         pipe, far = context.Pipe()
-        worker = context.Process(target=_work, args=(name, case, number, link, loop, rows, far), daemon=True)
+        worker = context.Process(target=_work, args=(number, far, *told), daemon=True)
         worker.start()
         far.close()
         workers.append((worker, pipe))
@@ -78,26 +98,14 @@ def run(name: str, case: str, processes: int, rows: int, directory: str, loop: L
         pipe.send("go")
     answers = [_receive(worker, pipe) for worker, pipe in workers]
     peer.complete()
-    secs = time.perf_counter() - began
+    ended = time.perf_counter()
     for worker, pipe in workers:
         pipe.send("end")
         worker.join()
-    peer.close()
-    logged = sum(count for count, _, _ in answers) + processes
-    found = peer.rows()
-    return Outcome(
-        rows=logged,
-        dropped=0 if found < 0 else logged - found,
-        secs=secs,
-        logged_secs=max(at for _, _, at in answers) - began,
-        file_bytes=sum(map(os.path.getsize, peer.files())),
-        said=[said for _, said, _ in answers],
-        facts=peer.facts(),
-        files=peer.files(),
-    )
+    return answers, began, ended
 
 
-def _work(name: str, case: str, number: int, link: Any, loop: Loop, rows: int, pipe: Any) -> None:
+def _work(number: int, pipe: Any, name: str, case: str, link: Any, loop: Loop, rows: int) -> None:
     log, finish = peers.peer(name).open(link, case, number)
     log(f"bench/{number}", 0)
     pipe.send("ready")

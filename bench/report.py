@@ -251,5 +251,10 @@ def _number(value: float) -> str:
 if __name__ == "__main__":
     if len(sys.argv) != 3:
         sys.exit("usage: python bench/report.py LINES.jsonl REPORT.html")
-    found = [json.loads(line) for line in Path(sys.argv[1]).read_text(encoding="utf-8").splitlines() if line.startswith("{")]
-    Path(sys.argv[2]).write_text(page(found), encoding="utf-8")
+    found = []
+    for number, text in enumerate(Path(sys.argv[1]).read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            found.append(json.loads(text))
+        except ValueError:  # a warning between the lines, or the last one of a run that was ended
+            print(f"line {number} of {sys.argv[1]} is no JSON, and left out", file=sys.stderr)
+    Path(sys.argv[2]).write_text(page(line for line in found if isinstance(line, dict)), encoding="utf-8")

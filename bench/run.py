@@ -114,7 +114,7 @@ def _bench(bench: Bench, subjects: list[str], rounds: int, environment: dict[str
     cases = next(iter(results.values()))[0].get("cases", [None]) if results else []  # a subject may measure several things in one process
     for case in cases:
         name = f"{bench.name.partition('/')[0]}/{case}" if case else bench.name
-        found = {subject: [one["cases"][case] if case else one for one in rounds] for subject, rounds in results.items()}
+        found = {subject: [one["cases"][case] if case else one for one in own] for subject, own in results.items()}
         for subject, each in found.items():
             say(_summary(name, subject, each, bench.keys))
         for subject, each in found.items():
@@ -158,7 +158,7 @@ def _ratio(name: str, subject: str, ours: list[dict[str, Any]], theirs: list[dic
     if any(one.get("dropped") for one in (*ours, *theirs)):
         return line | {"no_result": "rows were dropped"}
     for key in keys:
-        if key in ours[0] and key in theirs[0]:
+        if key in ours[0] and key in theirs[0] and all(own[key] for own in ours):
             ratios = [other[key] / own[key] for own, other in zip(ours, theirs, strict=True)]
             line[key] = {"median": statistics.median(ratios), "spread": [min(ratios), max(ratios)]}
     return line

@@ -44,7 +44,7 @@ class Peer:
         raise NotImplementedError
 
     def close(self) -> None:
-        """End what is still running; not timed."""
+        """End what is still running, also where a worker failed; not timed."""
 
     def files(self) -> list[str]:
         """Return the finished files."""

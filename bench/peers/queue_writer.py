@@ -69,4 +69,5 @@ class QueueWriter(Peer):
         self.pipe.recv()
 
     def close(self) -> None:
+        self.writer.terminate()  # its file is closed, unless a worker failed
         self.writer.join()

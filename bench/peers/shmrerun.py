@@ -48,6 +48,11 @@ class Shmrerun(Peer):
         durable(self.files()[0])
         self.cpu_secs = costs.cpu_secs(self.aggregator) - self.cpu_secs
 
+    def close(self) -> None:
+        import shmrerun as rr
+
+        rr.disconnect()  # where a worker failed
+
     def files(self) -> list[str]:
         return [os.path.join(self.directory, "all.rrd")]
 

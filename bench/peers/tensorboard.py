@@ -20,7 +20,7 @@ class Tensorboard(Peer):
 
     title = "TensorBoard SummaryWriter, a file each"
     stores = "an event file each process: scalars as float32 with step and wall time; images as PNG, which is most of their time"
-    needs = ("tensorboardX", "PIL")
+    needs = ("tensorboardX", "PIL", "crc32c")  # without the last, checksums are made in Python: seconds for an image
     cases = ("scalar", "image")
 
     @staticmethod
