@@ -44,17 +44,21 @@ import sys
 import numpy as np
 import shmrerun as rr
 from shmrerun import Image, Points3D, Scalars, TextLog, log, set_time
-from shmrerun.errors import FlushTimeoutError
+from shmrerun.errors import FlushTimeoutError, SinkError
 points, pixels = np.ones((1000, 3), np.float32), np.arange(480 * 640 * 3).astype(np.uint8).reshape(480, 640, 3)
-rr.init("shmrerun_bench")
 made = Scalars(0.5)
-log("warm", made)
-for _ in range(10):
+for number in range(10):  # the aggregator loads what it needs, which under valgrind may take longer than it has
     try:
-        rr.save(sys.argv[1])
+        recording = rr.RecordingStream("warm")
+        recording.save(f"{{sys.argv[1]}}-{{number}}")
+        recording.log("warm", made)
+        recording.disconnect()
         break
-    except FlushTimeoutError:  # the aggregator takes its time to start, under valgrind
+    except (FlushTimeoutError, SinkError):
         pass
+rr.init("shmrerun_bench")
+rr.save(sys.argv[1])
+log("warm", made)
 rr.get_global_data_recording().flush()
 def run(count):
     for step in range(count):
@@ -82,30 +86,28 @@ class Counts(NamedTuple):
     aggregator: collections.Counter[Function]
 
 
-def count(case: str, steps: int, directory: str) -> Counts:
-    """Run one loop; both processes are under callgrind, the aggregator by a script in place of its interpreter."""
-    outputs = Path(directory, f"{case}-{steps}")
+def count(case: str, steps: int, side: str, directory: str) -> collections.Counter[Function]:
+    """Run one loop, one of the two processes under callgrind: the aggregator by a script in place of its interpreter."""
+    outputs = Path(directory, f"{case}-{steps}-{side}")
     outputs.mkdir(mode=0o700)
     program = [sys.executable, "-c", PROGRAM.format(statement=CASES[case][1]), str(outputs / "rows.rrd"), str(steps), str(BENCH)]
-    command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={outputs}/out.%p"]
-    interpreter = outputs / "python"
-    interpreter.write_text(
-        f'#!/bin/sh\nexec {shlex.join(command)} --log-file=/dev/null {shlex.quote(sys.executable)} "$@"\n', encoding="utf-8"
-    )
-    interpreter.chmod(0o700)
+    command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={outputs}/out.%p", "--log-file=/dev/null"]
     environment = os.environ | {"PYTHONHASHSEED": "0", "SHMRERUN_RUNTIME_DIR": str(outputs)}
-    if case not in ALONE:
+    if side == "aggregator":
+        interpreter = outputs / "python"
+        interpreter.write_text(f'#!/bin/sh\nexec {shlex.join(command)} {shlex.quote(sys.executable)} "$@"\n', encoding="utf-8")
+        interpreter.chmod(0o700)
         environment["SHMRERUN_PYTHON"] = str(interpreter)
-    done = subprocess.run([*command, *program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True, env=environment, text=True)
-    caller, aggregator = (outputs / f"out.{pid}" for pid in done.stdout.split())
+    else:
+        program = [*command, *program]
+    done = subprocess.run(program, stdout=subprocess.PIPE, check=True, env=environment, text=True)
+    output = outputs / f"out.{done.stdout.split()[Counts._fields.index(side)]}"
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while case not in ALONE and not (aggregator.exists() and "\ntotals:" in aggregator.read_text(encoding="utf-8", errors="replace")):
+    while not (output.exists() and "\ntotals:" in (text := output.read_text(encoding="utf-8", errors="replace"))):
         if time.monotonic() > deadline:
-            raise RuntimeError(f"the aggregator has not ended {PATIENCE_SECONDS} s after the program")
+            raise RuntimeError(f"the {side} has not ended {PATIENCE_SECONDS} s after the program")
         time.sleep(0.5)
-    return Counts(
-        *(functions(path.read_text(encoding="utf-8", errors="replace") if path.exists() else "") for path in (caller, aggregator))
-    )
+    return functions(text)
 
 
 def functions(text: str) -> collections.Counter[Function]:
@@ -137,13 +139,13 @@ def functions(text: str) -> collections.Counter[Function]:
 
 def each(case: str, directory: str) -> Counts:
     """Return the instructions of a call."""
-    short = CASES[case][0]
-    low, high = (count(case, steps, directory) for steps in (short, short * TIMES))
-    divisor = short * (TIMES - 1)
-    sides = []
-    for fewer, more in zip(low, high, strict=True):
-        more.subtract(fewer)
-        sides.append(collections.Counter({function: number / divisor for function, number in more.items()}))
+    short, sides = CASES[case][0], []
+    for side in Counts._fields:
+        found: collections.Counter[Function] = collections.Counter()
+        if side == "caller" or case not in ALONE:
+            found = count(case, short * TIMES, side, directory)
+            found.subtract(count(case, short, side, directory))
+        sides.append(collections.Counter({function: number / (short * (TIMES - 1)) for function, number in found.items()}))
     return Counts(*sides)
 
 
