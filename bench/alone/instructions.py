@@ -27,13 +27,13 @@ BENCH = Path(__file__).parent.parent
 PROFILES = BENCH / "profiles"
 MOST = 25
 CASES = {  # length of the shorter loop, statement
-    "scalar": (2_000, 'set_time("step", sequence=step); log("bench/scalar", Scalars(step * 0.5))'),
-    "text": (2_000, 'set_time("step", sequence=step); log("bench/text", TextLog("the quick brown fox", level="INFO"))'),
-    "points": (200, 'set_time("step", sequence=step); log("bench/points", Points3D(points))'),
+    "scalar": (5_000, 'set_time("step", sequence=step); log("bench/scalar", Scalars(step * 0.5))'),
+    "text": (5_000, 'set_time("step", sequence=step); log("bench/text", TextLog("the quick brown fox", level="INFO"))'),
+    "points": (500, 'set_time("step", sequence=step); log("bench/points", Points3D(points))'),
     "image": (50, 'set_time("step", sequence=step); log("bench/image", Image(pixels))'),
-    "log": (2_000, 'log("bench/scalar", made)'),
-    "set_time": (2_000, 'set_time("step", sequence=step)'),
-    "nothing": (2_000, "pass"),
+    "log": (5_000, 'log("bench/scalar", made)'),
+    "set_time": (5_000, 'set_time("step", sequence=step)'),
+    "nothing": (5_000, "pass"),
 }
 DETAILED = ("scalar", "image")
 ALONE = ("log", "set_time", "nothing")  # parts of a call: the aggregator is not looked at
@@ -47,7 +47,7 @@ from shmrerun import Image, Points3D, Scalars, TextLog, log, set_time
 from shmrerun.errors import FlushTimeoutError, SinkError
 points, pixels = np.ones((1000, 3), np.float32), np.arange(480 * 640 * 3).astype(np.uint8).reshape(480, 640, 3)
 made = Scalars(0.5)
-for number in range(10):  # the aggregator loads what it needs, which under valgrind may take longer than it has
+for number in range(10 * (sys.argv[4] == "aggregator")):  # it loads what it needs, which under valgrind may take longer than it has
     try:
         recording = rr.RecordingStream("warm")
         recording.save(f"{{sys.argv[1]}}-{{number}}")
@@ -59,7 +59,6 @@ for number in range(10):  # the aggregator loads what it needs, which under valg
 rr.init("shmrerun_bench")
 rr.save(sys.argv[1])
 log("warm", made)
-rr.get_global_data_recording().flush()
 def run(count):
     for step in range(count):
         {statement}
@@ -90,7 +89,7 @@ def count(case: str, steps: int, side: str, directory: str) -> collections.Count
     """Run one loop, one of the two processes under callgrind: the aggregator by a script in place of its interpreter."""
     outputs = Path(directory, f"{case}-{steps}-{side}")
     outputs.mkdir(mode=0o700)
-    program = [sys.executable, "-c", PROGRAM.format(statement=CASES[case][1]), str(outputs / "rows.rrd"), str(steps), str(BENCH)]
+    program = [sys.executable, "-c", PROGRAM.format(statement=CASES[case][1]), str(outputs / "rows.rrd"), str(steps), str(BENCH), side]
     command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={outputs}/out.%p", "--log-file=/dev/null"]
     environment = os.environ | {"PYTHONHASHSEED": "0", "SHMRERUN_RUNTIME_DIR": str(outputs)}
     if side == "aggregator":
