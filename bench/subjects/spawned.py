@@ -1,20 +1,21 @@
-"""A subject of run.py: how long a spawned worker takes from its first line to its first row, beside numpy's import.
+"""How long a spawned worker takes from its first line to its first row: ``cd bench; python -m subjects.spawned shmrerun first_log``.
 
-``python bench/spawned.py shmrerun first_log`` prints one JSON object. A rerun-sdk worker has to connect by itself; here it writes a file.
+NumPy's import stands beside it. A rerun-sdk worker has to open or connect something by itself; here it writes a file.
 """
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import statistics
 import sys
-import tempfile
 import time
 from typing import Any
 
-WORKERS = 7
+from sizes import scaled
+from subject import main
+
+WORKERS = scaled(7, 3)
 
 
 def work(library: str, directory: str, results: Any) -> None:
@@ -40,7 +41,7 @@ def import_numpy(results: Any) -> None:
     results.put(time.perf_counter_ns() - began)
 
 
-def measure(library: str, directory: str) -> dict[str, Any]:
+def measure(library: str, case: str, directory: str) -> dict[str, Any]:
     """Start workers one after another, a numpy worker after each."""
     context = multiprocessing.get_context("spawn")
     results: Any = context.Queue()
@@ -56,6 +57,8 @@ def measure(library: str, directory: str) -> dict[str, Any]:
             process.start()
             process.join()
             into.append(results.get())
+    if library == "shmrerun":
+        rr.disconnect()
     until_logged = sorted(total for total, _, _ in found)
     return {
         "unit": "ns",
@@ -69,5 +72,4 @@ def measure(library: str, directory: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as scratch:
-        print(json.dumps(measure(sys.argv[1], scratch)))
+    main(measure)

@@ -1,23 +1,25 @@
-"""A subject of run.py: a recording of 1 GB read back.
+"""A recording of 1 GB read back: ``cd bench; python -m subjects.read shmrerun column``.
 
-``python bench/read.py shmrerun column`` prints one JSON object. The file is made by shmrerun, once, in the temporary directory: images of
+The file is made by shmrerun, once, in the temporary directory: images of
 noise, points, and a million scalars of four entities, logged in steps.
 """
 
 from __future__ import annotations
 
-import json
+import multiprocessing
 import os
 import resource
-import sys
 import tempfile
 import time
 from typing import Any
 
 import numpy as np
 
-PATH = os.path.join(tempfile.gettempdir(), "shmrerun-bench-read.rrd")
-IMAGES, CLOUDS, SCALARS = 700, 2_500, 250_000
+from sizes import SCALE, scaled
+from subject import main
+
+PATH = os.path.join(tempfile.gettempdir(), f"shmrerun-bench-read-{os.getuid()}{'' if SCALE == 1 else f'-{SCALE}'}.rrd")
+IMAGES, CLOUDS, SCALARS = scaled(700), scaled(2_500), scaled(250_000)
 COLUMN = "/values/1:Scalars:scalars"
 CASES = ("open", "chunks", "column", "entity", "table", "whole_table")
 
@@ -95,8 +97,12 @@ def _count(batches: Any) -> tuple[int, int]:
     return rows, size
 
 
-def measure(library: str, case: str) -> dict[str, Any]:
+def measure(library: str, case: str, directory: str) -> dict[str, Any]:
     """Time until everything is in Arrow's memory, opening the file included."""
+    if not os.path.exists(PATH):
+        maker = multiprocessing.get_context("spawn").Process(target=make, args=(PATH,))
+        maker.start()
+        maker.join()
     import pyarrow as pa
 
     if library == "shmrerun":
@@ -113,7 +119,7 @@ def measure(library: str, case: str) -> dict[str, Any]:
         "unit": "s",
         "n": rows,
         "p50": seconds,
-        "cpu_s": after.user + after.system - before.user - before.system,
+        "cpu_secs": after.user + after.system - before.user - before.system,
         "bytes": size,
         "bytes_per_s": size / seconds,
         "file_bytes": os.path.getsize(PATH),
@@ -123,6 +129,4 @@ def measure(library: str, case: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    if not os.path.exists(PATH):
-        make(PATH)
-    print(json.dumps(measure(*sys.argv[1:])))
+    main(measure)

@@ -1,24 +1,23 @@
-"""A subject of run.py: what constructing and logging each archetype costs the caller, in one process, with one library.
+"""What constructing and logging each archetype costs the caller: ``cd bench; python -m subjects.archetypes shmrerun Points3D``.
 
-``python bench/archetypes.py shmrerun Points3D`` prints one JSON object; the case ``all`` runs them one after the other in one process.
+The case ``all`` runs them one after the other in one process.
 Each archetype has one call as programs write it, or several: with lists, with arrays, with objects of the library. Inputs are made
 before; ``set_time`` is not in the figures, the constructor is.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import sys
-import tempfile
 import time
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 
+from sizes import scaled
+from subject import library, main
+
 BURST, PAUSE_SECONDS = 20, 0.004  # calls in a row, then a rest in which the library's background catches up
-COUNT, BEFORE = 1_000, 100
+COUNT, BEFORE = scaled(1_000), scaled(100)
 
 RNG = np.random.default_rng(0)
 POINTS = RNG.random((1000, 3), np.float32)
@@ -192,11 +191,11 @@ CASES: dict[str, Any] = {
 MANY = RNG.random((10_000, 3), np.float32)
 
 
-def measure(library: str, case: str, directory: str) -> dict[str, Any]:
+def measure(subject: str, case: str, directory: str) -> dict[str, Any]:
     """Run one case or all; times in nanoseconds."""
-    rr = import_module({"shmrerun": "shmrerun", "rerun-sdk": "rerun"}[library])
+    rr = library(subject)
     rr.init("shmrerun_bench")
-    rr.save(os.path.join(directory, f"{library}.rrd"))
+    rr.save(os.path.join(directory, f"{subject}.rrd"))
     if case == "all":
         result = {"cases": {name: once(rr, name) for name in CASES}}
     else:
@@ -221,5 +220,4 @@ def once(rr: Any, case: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as scratch:
-        print(json.dumps(measure(sys.argv[1], sys.argv[2], scratch)))
+    main(measure)

@@ -1,25 +1,24 @@
-"""A subject of run.py: short recordings of a warm process, with one library.
+"""Short recordings of a warm process, with one library: ``cd bench; python -m subjects.lifecycle shmrerun save``.
 
-``python bench/lifecycle.py shmrerun save`` prints one JSON object. Cases: ``save`` is ``RecordingStream``, ``save``,
+Cases: ``save`` is ``RecordingStream``, ``save``,
 ten rows, ``disconnect``; ``binary_stream`` is one ``read()`` of ten rows; ``memory`` one ``drain_as_bytes()`` of ten.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import resource
-import sys
-import tempfile
 import time
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 
+from sizes import scaled
+from subject import library, main
+
 CASES = ("save", "binary_stream", "memory")
 ROWS = 10
-COUNT, BEFORE = 200, 20
+COUNT, BEFORE = scaled(200), scaled(20)
 
 
 def log_rows(rr: Any, recording: Any, start: int) -> None:
@@ -63,9 +62,9 @@ def once_of(rr: Any, case: str, directory: str) -> Any:
     return once
 
 
-def measure(library: str, case: str, directory: str) -> dict[str, Any]:
+def measure(subject: str, case: str, directory: str) -> dict[str, Any]:
     """Run one case; times in nanoseconds."""
-    rr = import_module({"shmrerun": "shmrerun", "rerun-sdk": "rerun"}[library])
+    rr = library(subject)
     kept = rr.RecordingStream("shmrerun_bench_kept")  # a program that has a recording already: warm
     once = once_of(rr, case, directory)
     first = once(0)
@@ -89,5 +88,4 @@ def measure(library: str, case: str, directory: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as scratch:
-        print(json.dumps(measure(sys.argv[1], sys.argv[2], scratch)))
+    main(measure)
