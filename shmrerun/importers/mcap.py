@@ -218,10 +218,10 @@ class _Channel:
             return
         values, times = self._values, self._times
         self._begin()
-        named = ("message_log_time", "message_publish_time", "ros2_timestamp")
+        named = ("message_log_time", "message_publish_time", self._decoder.timeline)
         indexes: list[Any] = []
         for name, column in zip(named, zip(*times, strict=True), strict=True):
-            if all(time is not None and time >= 0 for time in column):
+            if None not in column:
                 indexes.append(TimeColumn(name, timestamp=np.array(column, np.int64).astype("datetime64[ns]")))
         for below, columns in self._decoder.columns(values):
             self._task.send_columns(self._path + below, indexes, columns)
@@ -236,6 +236,8 @@ class _Channel:
 
 class _Raw:
     """Messages as they are."""
+
+    timeline = ""
 
     def decode(self, data: bytes) -> list[tuple[int | None, Any]]:
         return [(None, data)]
@@ -254,14 +256,22 @@ def _decoder(task: Task, schema: Any, channel: Any) -> Decoder:
         if schema is not None and schema.encoding == "ros2msg" and channel.message_encoding.lower() == "cdr":
             from shmrerun.importers.mcap_ros2 import AnyMessage, parse
             from shmrerun.importers.mcap_ros2_known import KNOWN
+            from shmrerun.importers.mcap_ros2_maps import MAPS
 
             root, messages = parse(schema.name, schema.data.decode("utf-8", "replace"))
-            found: Decoder = KNOWN[schema.name](root, messages) if schema.name in KNOWN else AnyMessage(schema.name, root, messages)
+            make = KNOWN.get(schema.name) or MAPS.get(schema.name)
+            found: Decoder = make(root, messages) if make else AnyMessage(schema.name, root, messages)
             return found
         if schema is not None and schema.encoding == "protobuf":
-            from shmrerun.importers.mcap_protobuf import ProtobufDecoder
+            from shmrerun.importers.mcap_foxglove import foxglove_decoder
+            from shmrerun.importers.mcap_protobuf import ProtobufDecoder, message_class
 
-            return ProtobufDecoder(schema.name, schema.data)
+            kind = message_class(schema.name, schema.data)
+            try:
+                return foxglove_decoder(kind) or ProtobufDecoder(kind)
+            except ValueError as error:
+                task.warn(f"messages of channel {channel.topic!r} stay structs, since their schema {schema.name!r} is no use: {error}")
+            return ProtobufDecoder(kind)
     except (ValueError, KeyError, TypeError) as error:
         task.warn(f"messages of channel {channel.topic!r} are logged as bytes, since their schema {schema.name!r} is no use: {error}")
     return _Raw()
