@@ -9,6 +9,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+from shmrerun.importers.lerobot_language import language
 from shmrerun.importers.store import Store
 from shmrerun.importers.task import Column, ImportFailedError, bytes_lists, lists_of_one
 from shmrerun.model.archetype import archetype_class
@@ -65,6 +66,7 @@ class _Version2:
         found = [json.loads(line) for line in _read(path, "meta", "tasks.jsonl").splitlines()]
         tasks = sorted(found, key=lambda one: one["task_index"])
         self.tasks = {number: one["task"] for number, one in enumerate(tasks)}
+        self.subtasks: dict[int, str] = {}
 
     def episodes(self) -> Iterator[tuple[int, dict[str, Any]]]:
         found = [json.loads(line) for line in _read(self.path, "meta", "episodes.jsonl").splitlines()]
@@ -94,6 +96,10 @@ class _Version3:
         self.features: dict[str, dict[str, Any]] = info["features"]
         table = pq.read_table(os.path.join(path, "meta", "tasks.parquet")).to_pylist()
         self.tasks = {row["task_index"]: row.get("task", row.get("__index_level_0__")) for row in table}
+        self.subtasks: dict[int, str] = {}
+        if os.path.isfile(subtasks := os.path.join(path, "meta", "subtasks.parquet")):
+            named = pq.read_table(subtasks).to_pylist()
+            self.subtasks = {row["subtask_index"]: row.get("subtask", row.get("__index_level_0__")) for row in named}
         self._rows: tuple[str, Any] = ("", None)
 
     def episodes(self) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -150,8 +156,12 @@ def _episode(task: Task, dataset: _Version2 | _Version3, store: Store, number: i
         elif kind == "image":
             _images(task, store, key, feature, rows[key])
         elif key == "task_index":
-            _tasks(store, dataset.tasks, rows[key])
-        elif kind in _UNUSED:
+            _tasks(task, store, "task", dataset.tasks, rows[key])
+        elif key == "subtask_index" and isinstance(dataset, _Version3):
+            _tasks(task, store, "subtask", dataset.subtasks, rows[key])
+        elif kind == "language" and key in rows.column_names:
+            _language(store, key, rows[key], float(dataset.info["fps"]))
+        elif kind in _UNUSED or kind == "language":
             task.warn(f"the feature {key!r} of type {kind} is left out")
         else:
             raise ValueError(f"the feature {key!r} has the unknown type {kind!r}")
@@ -226,19 +236,33 @@ def _images(task: Task, store: Store, key: str, feature: dict[str, Any], column:
     names = _names(feature) or []
     shape = feature["shape"]
     channels = shape[names.index("channels")] if "channels" in names and names.index("channels") < len(shape) else shape[-1]
-    if channels != 3:
-        task.warn(f"the images of {key!r} are left out: they have {channels} channels, not 3")
+    if channels not in (1, 3):
+        task.warn(f"the images of {key!r} are left out: they have {channels} channels, not 1 or 3")
         return
     blobs = [value["bytes"] for value in column.to_pylist()]
-    column = Column("EncodedImage:blob", lists_of_one(bytes_lists(blobs)), "rerun.archetypes.EncodedImage", "rerun.components.Blob")
+    archetype = "EncodedImage" if channels == 3 else "EncodedDepthImage"
+    column = Column(f"{archetype}:blob", lists_of_one(bytes_lists(blobs)), f"rerun.archetypes.{archetype}", "rerun.components.Blob")
     store.send_columns(key, [TimeColumn("frame_index", sequence=np.arange(len(blobs)))], [column])
 
 
-def _tasks(store: Store, tasks: dict[int, str], column: Any) -> None:
+def _tasks(task: Task, store: Store, entity_path: str, tasks: dict[int, str], column: Any) -> None:
+    """Log the task of each frame that has one."""
+    numbers = column.to_pylist()
+    found = [(row, tasks[number]) for row, number in enumerate(numbers) if number in tasks]
+    _texts(store, entity_path, found)
+    if len(found) < len(numbers):
+        task.warn(f"{len(numbers) - len(found):,} frames have a {entity_path} that the dataset does not describe; they are left out")
+
+
+def _language(store: Store, key: str, column: Any, fps: float) -> None:
+    for entity_path, texts in language(key, _whole(column), fps).items():
+        _texts(store, entity_path, texts)
+
+
+def _texts(store: Store, entity_path: str, texts: list[tuple[int, str]]) -> None:
     import numpy as np
 
-    found = [(row, tasks[number]) for row, number in enumerate(column.to_pylist()) if number in tasks]
-    if found:
+    if texts:
         archetype: Any = archetype_class("TextDocument")
-        index = TimeColumn("frame_index", sequence=np.array([row for row, _ in found]))
-        store.send_columns("task", [index], archetype.columns(text=[text for _, text in found]))
+        index = TimeColumn("frame_index", sequence=np.array([row for row, _ in texts]))
+        store.send_columns(entity_path, [index], archetype.columns(text=[text for _, text in texts]))
