@@ -5,8 +5,24 @@ Source: names of ``rerun.chunk`` of rerun-sdk 0.41.
 
 from __future__ import annotations
 
+from typing import Any
+
+from shmrerun.importers.readers import IndexColumn, McapReader
 from shmrerun.rrd.chunk_object import Chunk
 from shmrerun.rrd.chunk_stream import ChunkStore, LazyChunkStream, LazyStore, RrdReader
 from shmrerun.rrd.stored import StoreEntry
 
-__all__ = ["Chunk", "ChunkStore", "LazyChunkStream", "LazyStore", "RrdReader", "StoreEntry"]
+__all__ = ["Chunk", "ChunkStore", "IndexColumn", "LazyChunkStream", "LazyStore", "McapReader", "RrdReader", "StoreEntry"]
+
+_ABSENT = {
+    **dict.fromkeys(("DeriveLens", "MutateLens", "Lens", "Selector"), "use LazyChunkStream.map or flat_map with a function of chunks"),
+    **dict.fromkeys(("McapChannelInfo", "McapChunkInfo", "McapCompressionInfo", "McapInfo", "McapSchemaInfo"), "use the package mcap"),
+    **dict.fromkeys(("IndexedReader", "StreamingReader"), "readers have stream(), and those of .rrd files store()"),
+    "OptimizationProfile": "use the command `rerun rrd optimize`",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Say what to use instead of names that rerun-sdk has here."""
+    instead = f": rerun-sdk has it; here, {_ABSENT[name]}" if name in _ABSENT else ""
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{instead}")

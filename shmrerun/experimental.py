@@ -1,4 +1,7 @@
-"""Names that Rerun 0.40 and before had here: they are in :mod:`shmrerun.chunk` now, and ``send_chunks`` in :mod:`shmrerun`; they warn."""
+"""Readers of Parquet, MP4 and LeRobot files as chunks.
+
+Names that Rerun 0.40 and before had here are in :mod:`shmrerun.chunk` now, and ``send_chunks`` in :mod:`shmrerun`; they warn.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,26 @@ from typing import Any
 
 from shmrerun import api, chunk
 from shmrerun.errors import _emit
+from shmrerun.importers.readers import LeRobotReader, Mp4Reader, ParquetReader
+
+__all__ = ["LeRobotReader", "Mp4Reader", "ParquetReader"]
+
+
+_ABSENT = {
+    "Hdf5Reader": "make chunks of its columns by shmrerun.chunk.Chunk.from_columns",
+    "Mp4TranscodeOptions": "transcode by ffmpeg before",
+    **dict.fromkeys(("ViewerClient", "dataloader", "query_metrics", "video"), "use rerun-sdk itself, on files or viewers of this package"),
+}
 
 
 def __getattr__(name: str) -> Any:
     if name != "send_chunks" and name not in chunk.__all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        instead = f": rerun-sdk has it; here, {_ABSENT[name]}" if name in _ABSENT else ""
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{instead}")
     place = "shmrerun" if name == "send_chunks" else "shmrerun.chunk"
     _emit(f"{__name__}.{name} is deprecated; use {place}.{name}", DeprecationWarning)
     return getattr(api if name == "send_chunks" else chunk, name)
 
 
 def __dir__() -> list[str]:
-    return ["send_chunks", *chunk.__all__]
+    return [*__all__, "send_chunks", *chunk.__all__]

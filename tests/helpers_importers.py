@@ -6,8 +6,10 @@ import os
 import stat
 import sys
 
+import pyarrow as pa
 from helpers import run
 from helpers_rrd import rerun
+from rerun.chunk import RrdReader
 
 LOG = """
 import importlib, sys
@@ -36,6 +38,20 @@ def compare(tmp_path, *files, **options):
     done = rerun("rrd", "compare", "--unordered", "--ignore-timeline", "log_tick", tmp_path / "ours.opt.rrd", tmp_path / "theirs.opt.rrd")
     assert done.returncode == 0, f"{done.stdout}{done.stderr}"[:20_000]
     return ended
+
+
+def columns_of(path):
+    """Type, metadata and values of each column by entity and name: `rerun rrd compare` finds differences where cells are null."""
+    found = {}
+    for chunk in RrdReader(str(path)).stream():
+        batch = chunk.to_record_batch()
+        entity = batch.schema.metadata[b"rerun:entity_path"].decode()
+        for field, column in zip(batch.schema, batch.columns, strict=True):
+            if field.name not in ("rerun.controls.RowId", "log_tick", "log_time"):
+                is_time = pa.types.is_temporal(column.type)
+                values = (column.cast(pa.int64()) if is_time else column).to_pylist()
+                found.setdefault((entity, field.name), []).append((str(field.type), sorted(field.metadata.items()), values))
+    return found
 
 
 def program(folder, name, text):

@@ -48,6 +48,14 @@ def transforms(count):
     }
 
 
+def voxels(n):
+    """Of 3x2 columns: all free; unknown, marked, free and so on; and of other heights."""
+    return {
+        "header": header(n, "map"), "data": [0, 0xFFFF, 0x0003_0001, 0x0005_0005, 0xFFFF_FFFF, n], "origin": XYZ,
+        "resolutions": {"x": 0.5, "y": 0.25, "z": 0.1}, "size_x": 3, "size_y": 2, "size_z": (3, 0, 16, 1)[n],
+    }  # fmt: skip
+
+
 MESSAGES = {  # type: definition, and topics with what makes their messages
     "sensor_msgs/msg/Image": (
         headed("uint32 height\nuint32 width\nstring encoding\nuint8 is_bigendian\nuint32 step\nuint8[] data"),
@@ -56,7 +64,7 @@ MESSAGES = {  # type: definition, and topics with what makes their messages
             "depth": image("16UC1", 2, bytes(range(8))),
             "yuv": image("yuyv", 2, bytes(range(8))), "bgr": image("bgr8", 2, bytes(range(12))),
             "float": image("32FC1", 1, bytes(range(8))),
-            "padded": image("rgb8", 1, bytes(range(8))),
+            "padded": image("rgb8", 1, bytes(range(8))), "bayer": image("bayer_grbg8", 2, bytes(range(4))),
         },
     ),
     "sensor_msgs/msg/CompressedImage": (
@@ -178,5 +186,12 @@ MESSAGES = {  # type: definition, and topics with what makes their messages
                 "short": "x", "texts": ["x", "y"], "inner": XYZ | {"name": "n"}, "inners": [{"x": 2.0, "name": "m"}] * n, "given": 8,
             }
         },
+    ),
+    "nav2_msgs/msg/VoxelGrid": (
+        headed(
+            "uint32[] data\ngeometry_msgs/Point32 origin\ngeometry_msgs/Vector3 resolutions\nuint32 size_x\nuint32 size_y\nuint32 size_z",
+            "geometry_msgs/Point32\nfloat32 x\nfloat32 y\nfloat32 z", VECTOR,
+        ),
+        {"voxels": voxels},
     ),
 }  # fmt: skip

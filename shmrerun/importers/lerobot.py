@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from shmrerun.importers.lerobot_language import language
 from shmrerun.importers.store import Store
 from shmrerun.importers.task import Column, ImportFailedError, bytes_lists, lists_of_one
 from shmrerun.model.archetype import archetype_class
 from shmrerun.model.time_columns import TimeColumn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from shmrerun.importers.task import Task
 
@@ -35,20 +36,27 @@ def _has(path: str, *names: str) -> bool:
 
 def lerobot(task: Task) -> None:
     """Log all episodes of a dataset. ImportFailedError: it is damaged. An episode that cannot be read costs no other one."""
-    if not _has(task.path, "meta", "data"):
-        raise ImportFailedError(f"LeRobot datasets of version 1 are not read: {task.path}")
-    try:
-        info = json.loads(_read(task.path, "meta", "info.json"))
-        is_v3 = os.path.isdir(os.path.join(task.path, "meta", "episodes"))
-        dataset = _Version3(task.path, info) if is_v3 else _Version2(task.path, info)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ImportFailedError(f"cannot read the LeRobot dataset: {type(error).__name__} {error}: {task.path}") from None
+    dataset = open_dataset(task.path)
     for number, episode in dataset.episodes():
         store = Store(task, f"episode_{number}")
         try:
-            _episode(task, dataset, store, number, episode)
+            about: Any = archetype_class("RecordingInfo")
+            store.log("/__properties", about.from_fields(name=f"Episode {number}"))
+            log_episode(task, dataset, store, number, episode)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             task.warn(f"episode {number} is left out, or ends early: {type(error).__name__} {error}")
+
+
+def open_dataset(path: str) -> Version2 | Version3:
+    """The dataset in a directory. ImportFailedError: it is damaged, or older than version 2."""
+    if not _has(path, "meta", "data"):
+        raise ImportFailedError(f"LeRobot datasets of version 1 are not read: {path}")
+    try:
+        info = json.loads(_read(path, "meta", "info.json"))
+        is_v3 = os.path.isdir(os.path.join(path, "meta", "episodes"))
+        return Version3(path, info) if is_v3 else Version2(path, info)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ImportFailedError(f"cannot read the LeRobot dataset: {type(error).__name__} {error}: {path}") from None
 
 
 def _read(*parts: str) -> str:
@@ -56,7 +64,14 @@ def _read(*parts: str) -> str:
         return file.read()
 
 
-class _Version2:
+class _Rows(Protocol):
+    """Where the rows of an episode go."""
+
+    def send_columns(self, entity_path: str, indexes: Iterable[Any], columns: Iterable[Any]) -> None: ...
+    def log(self, entity_path: str, archetype: Any) -> None: ...
+
+
+class Version2:
     """A file of rows, and of each video, for every episode."""
 
     def __init__(self, path: str, info: dict[str, Any]) -> None:
@@ -65,8 +80,10 @@ class _Version2:
         found = [json.loads(line) for line in _read(path, "meta", "tasks.jsonl").splitlines()]
         tasks = sorted(found, key=lambda one: one["task_index"])
         self.tasks = {number: one["task"] for number, one in enumerate(tasks)}
+        self.subtasks: dict[int, str] = {}
 
     def episodes(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Number and description of each episode, in order."""
         found = [json.loads(line) for line in _read(self.path, "meta", "episodes.jsonl").splitlines()]
         for one in sorted(found, key=lambda one: one["episode_index"]):
             yield one["episode_index"], one
@@ -75,6 +92,7 @@ class _Version2:
         return os.path.join(self.path, pattern.format(episode_chunk=number // self.info["chunks_size"], episode_index=number, **names))
 
     def rows(self, number: int, episode: dict[str, Any]) -> Any:
+        """The rows of an episode, as a table."""
         import pyarrow.parquet as pq
 
         return pq.read_table(self._file(self.info["data_path"], number)).combine_chunks()
@@ -84,7 +102,7 @@ class _Version2:
         return self._file(self.info["video_path"], number, video_key=key), 0.0, float("inf")
 
 
-class _Version3:
+class Version3:
     """Files of many episodes each, of which each one has a part."""
 
     def __init__(self, path: str, info: dict[str, Any]) -> None:
@@ -94,9 +112,14 @@ class _Version3:
         self.features: dict[str, dict[str, Any]] = info["features"]
         table = pq.read_table(os.path.join(path, "meta", "tasks.parquet")).to_pylist()
         self.tasks = {row["task_index"]: row.get("task", row.get("__index_level_0__")) for row in table}
+        self.subtasks: dict[int, str] = {}
+        if os.path.isfile(subtasks := os.path.join(path, "meta", "subtasks.parquet")):
+            named = pq.read_table(subtasks).to_pylist()
+            self.subtasks = {row["subtask_index"]: row.get("subtask", row.get("__index_level_0__")) for row in named}
         self._rows: tuple[str, Any] = ("", None)
 
     def episodes(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Number and description of each episode, in order."""
         import pyarrow.parquet as pq
 
         root = os.path.join(self.path, "meta", "episodes")
@@ -111,6 +134,7 @@ class _Version3:
             yield one["episode_index"], one
 
     def rows(self, number: int, episode: dict[str, Any]) -> Any:
+        """The rows of an episode, as a table."""
         import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
@@ -131,13 +155,14 @@ class _Version3:
 # ---- an episode
 
 
-def _episode(task: Task, dataset: _Version2 | _Version3, store: Store, number: int, episode: dict[str, Any]) -> None:
+def log_episode(
+    task: Task, dataset: Version2 | Version3, store: _Rows, number: int, episode: dict[str, Any], *, has_videos: bool = True
+) -> None:
+    """Log the rows, and the videos, of an episode. ValueError, OSError, KeyError, TypeError, RuntimeError: it is damaged."""
     rows = dataset.rows(number, episode)
     index = _index(rows)
-    info: Any = archetype_class("RecordingInfo")
-    store.log("/__properties", info.from_fields(name=f"Episode {number}"))
     for key, feature in dataset.features.items():
-        if key in _IGNORED:
+        if key in _IGNORED or (feature["dtype"] == "video" and not has_videos):
             continue
         kind = feature["dtype"]
         if kind == "video":
@@ -150,14 +175,18 @@ def _episode(task: Task, dataset: _Version2 | _Version3, store: Store, number: i
         elif kind == "image":
             _images(task, store, key, feature, rows[key])
         elif key == "task_index":
-            _tasks(store, dataset.tasks, rows[key])
-        elif kind in _UNUSED:
+            _tasks(task, store, "task", dataset.tasks, rows[key])
+        elif key == "subtask_index" and isinstance(dataset, Version3):
+            _tasks(task, store, "subtask", dataset.subtasks, rows[key])
+        elif kind == "language" and key in rows.column_names:
+            _language(store, key, rows[key], float(dataset.info["fps"]))
+        elif kind in _UNUSED or kind == "language":
             task.warn(f"the feature {key!r} of type {kind} is left out")
         else:
             raise ValueError(f"the feature {key!r} has the unknown type {kind!r}")
 
 
-def _video(store: Store, key: str, index: Any, path: str, start: float, end: float) -> None:
+def _video(store: _Rows, key: str, index: Any, path: str, start: float, end: float) -> None:
     import numpy as np
 
     from shmrerun.importers.video_samples import samples
@@ -189,7 +218,7 @@ def _whole(column: Any) -> Any:
     return found if isinstance(found, pa.Array) else pa.concat_arrays(found.chunks)
 
 
-def _scalars(store: Store, key: str, feature: dict[str, Any], column: Any, index: Any) -> None:
+def _scalars(store: _Rows, key: str, feature: dict[str, Any], column: Any, index: Any) -> None:
     import numpy as np
     import pyarrow as pa
 
@@ -220,25 +249,39 @@ def _names(feature: dict[str, Any]) -> list[str] | None:
     return [name for one in found for name in (one if isinstance(one, list) else [one])]
 
 
-def _images(task: Task, store: Store, key: str, feature: dict[str, Any], column: Any) -> None:
+def _images(task: Task, store: _Rows, key: str, feature: dict[str, Any], column: Any) -> None:
     import numpy as np
 
     names = _names(feature) or []
     shape = feature["shape"]
     channels = shape[names.index("channels")] if "channels" in names and names.index("channels") < len(shape) else shape[-1]
-    if channels != 3:
-        task.warn(f"the images of {key!r} are left out: they have {channels} channels, not 3")
+    if channels not in (1, 3):
+        task.warn(f"the images of {key!r} are left out: they have {channels} channels, not 1 or 3")
         return
     blobs = [value["bytes"] for value in column.to_pylist()]
-    column = Column("EncodedImage:blob", lists_of_one(bytes_lists(blobs)), "rerun.archetypes.EncodedImage", "rerun.components.Blob")
+    archetype = "EncodedImage" if channels == 3 else "EncodedDepthImage"
+    column = Column(f"{archetype}:blob", lists_of_one(bytes_lists(blobs)), f"rerun.archetypes.{archetype}", "rerun.components.Blob")
     store.send_columns(key, [TimeColumn("frame_index", sequence=np.arange(len(blobs)))], [column])
 
 
-def _tasks(store: Store, tasks: dict[int, str], column: Any) -> None:
+def _tasks(task: Task, store: _Rows, entity_path: str, tasks: dict[int, str], column: Any) -> None:
+    """Log the task of each frame that has one."""
+    numbers = column.to_pylist()
+    found = [(row, tasks[number]) for row, number in enumerate(numbers) if number in tasks]
+    _texts(store, entity_path, found)
+    if len(found) < len(numbers):
+        task.warn(f"{len(numbers) - len(found):,} frames have a {entity_path} that the dataset does not describe; they are left out")
+
+
+def _language(store: _Rows, key: str, column: Any, fps: float) -> None:
+    for entity_path, texts in language(key, _whole(column), fps).items():
+        _texts(store, entity_path, texts)
+
+
+def _texts(store: _Rows, entity_path: str, texts: list[tuple[int, str]]) -> None:
     import numpy as np
 
-    found = [(row, tasks[number]) for row, number in enumerate(column.to_pylist()) if number in tasks]
-    if found:
+    if texts:
         archetype: Any = archetype_class("TextDocument")
-        index = TimeColumn("frame_index", sequence=np.array([row for row, _ in found]))
-        store.send_columns("task", [index], archetype.columns(text=[text for _, text in found]))
+        index = TimeColumn("frame_index", sequence=np.array([row for row, _ in texts]))
+        store.send_columns(entity_path, [index], archetype.columns(text=[text for _, text in texts]))

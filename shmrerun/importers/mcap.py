@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shmrerun.importers.task import Column, ImportFailedError, bytes_lists, lists_of_one
 from shmrerun.model import entity_paths
@@ -25,7 +25,37 @@ _MOST_TIME = 2**63 - 1
 _MAGIC = b"\x89MCAP0\r\n"
 
 
-def mcap(task: Task) -> None:
+class Selection(NamedTuple):
+    """Which messages are meant, and what their times become."""
+
+    is_meant: Callable[[str], bool] | None = None  # by topic; None: all
+    start: int | None = None  # of the messages' log times, in nanoseconds
+    end: int | None = None  # the first one that is not meant
+    is_duration: bool = False
+    offset: int = 0  # that is added to timestamps, in nanoseconds
+
+    def takes(self, topic: str) -> bool:
+        """Whether messages of a topic are meant."""
+        return self.is_meant is None or self.is_meant(topic)
+
+    def has(self, nanos: int) -> bool:
+        """Whether messages of a log time are meant."""
+        return (self.start is None or nanos >= self.start) and (self.end is None or nanos < self.end)
+
+    def time_column(self, name: str, nanos: Any) -> TimeColumn:
+        """A timeline of some messages."""
+        import numpy as np
+
+        found = np.array(nanos, np.int64)
+        if self.is_duration:
+            return TimeColumn(name, duration=found.astype("timedelta64[ns]"))
+        return TimeColumn(name, timestamp=(found + self.offset).astype("datetime64[ns]"))
+
+
+_ALL = Selection()
+
+
+def mcap(task: Task, selection: Selection = _ALL) -> None:
     """Log a recording. ImportFailedError: it is none, or is cut off or damaged: what comes before that is logged."""
     try:
         from mcap.exceptions import McapError
@@ -43,29 +73,34 @@ def mcap(task: Task) -> None:
             except (McapError, EOFError, OSError, struct.error):
                 summary = None
             if summary is not None:
-                _about(task, reader, summary)
-                _messages(task, reader, is_whole=True)
+                _about(task, reader, summary, selection)
+                _messages(task, reader, selection, is_whole=True)
                 return
             file.seek(0)
-            _messages(task, NonSeekingReader(file), is_whole=False)  # from its beginning to where it ends
+            _messages(task, NonSeekingReader(file), selection, is_whole=False)  # from its beginning to where it ends
         except (McapError, EOFError, OSError, ValueError, struct.error) as error:
             raise ImportFailedError(f"cannot read the MCAP file any further: {type(error).__name__} {error}: {task.path}") from None
         raise ImportFailedError(f"the MCAP file has no summary; its messages are logged: {task.path}")
 
 
-def _messages(task: Task, reader: Any, *, is_whole: bool) -> None:
+def _messages(task: Task, reader: Any, selection: Selection, *, is_whole: bool) -> None:
     """Log all messages; and, of a file without a summary, the channels as they come."""
-    channels: dict[int, _Channel] = {}
+    channels: dict[int, _Channel | None] = {}
     try:
         for schema, channel, message in reader.iter_messages(log_time_order=False):
+            if not selection.has(message.log_time):
+                continue
             if channel.id not in channels:
-                if not is_whole:
+                takes = selection.takes(channel.topic)
+                if takes and not is_whole:
                     _channel(task, channel, schema)
-                channels[channel.id] = _Channel(task, schema, channel)
-            channels[channel.id].add(message)
+                channels[channel.id] = _Channel(task, schema, channel, selection) if takes else None
+            if (meant := channels[channel.id]) is not None:
+                meant.add(message)
     finally:
         for found in channels.values():
-            found.finish()
+            if found is not None:
+                found.finish()
 
 
 # ---- what it says of itself
@@ -83,7 +118,7 @@ def _pairs_array(values: list[dict[str, str]]) -> Any:
     return pa.array([[_pairs(value) for value in values]], pa.list_(pa.list_(pa.field("item", pair, nullable=False))))
 
 
-def _about(task: Task, reader: Any, summary: Any) -> None:
+def _about(task: Task, reader: Any, summary: Any, selection: Selection) -> None:
     make: Callable[[str], Any] = archetype_class
     stats = summary.statistics
     if stats is not None:
@@ -101,7 +136,7 @@ def _about(task: Task, reader: Any, summary: Any) -> None:
         task.send_columns(_METADATA, [], columns)
     counts = stats.channel_message_counts if stats is not None else dict.fromkeys(summary.channels, 1)
     for channel in summary.channels.values():
-        if counts.get(channel.id):
+        if counts.get(channel.id) and selection.takes(channel.topic):
             _channel(task, channel, summary.schemas.get(channel.schema_id))
     if stats is None:
         task.warn("the MCAP file has no statistics")
@@ -165,8 +200,8 @@ def _channel(task: Task, channel: Any, schema: Any) -> None:
 class _Channel:
     """Messages of a channel that are to be logged together."""
 
-    def __init__(self, task: Task, schema: Any, channel: Any) -> None:
-        self._task, self._topic = task, channel.topic
+    def __init__(self, task: Task, schema: Any, channel: Any, selection: Selection) -> None:
+        self._task, self._topic, self._selection = task, channel.topic, selection
         self._path = entity_paths.canonical(channel.topic)
         self._decoder = _decoder(task, schema, channel)
         for constant in self._decoder.constants():
@@ -212,17 +247,15 @@ class _Channel:
             self._task.warn(f"channel {self._topic!r} does not describe a robot: {error}")
 
     def _send(self) -> None:
-        import numpy as np
-
         if not self._values:
             return
         values, times = self._values, self._times
         self._begin()
-        named = ("message_log_time", "message_publish_time", "ros2_timestamp")
+        named = ("message_log_time", "message_publish_time", self._decoder.timeline)
         indexes: list[Any] = []
         for name, column in zip(named, zip(*times, strict=True), strict=True):
-            if all(time is not None and time >= 0 for time in column):
-                indexes.append(TimeColumn(name, timestamp=np.array(column, np.int64).astype("datetime64[ns]")))
+            if None not in column:
+                indexes.append(self._selection.time_column(name, column))
         for below, columns in self._decoder.columns(values):
             self._task.send_columns(self._path + below, indexes, columns)
 
@@ -236,6 +269,8 @@ class _Channel:
 
 class _Raw:
     """Messages as they are."""
+
+    timeline = ""
 
     def decode(self, data: bytes) -> list[tuple[int | None, Any]]:
         return [(None, data)]
@@ -254,14 +289,22 @@ def _decoder(task: Task, schema: Any, channel: Any) -> Decoder:
         if schema is not None and schema.encoding == "ros2msg" and channel.message_encoding.lower() == "cdr":
             from shmrerun.importers.mcap_ros2 import AnyMessage, parse
             from shmrerun.importers.mcap_ros2_known import KNOWN
+            from shmrerun.importers.mcap_ros2_maps import MAPS
 
             root, messages = parse(schema.name, schema.data.decode("utf-8", "replace"))
-            found: Decoder = KNOWN[schema.name](root, messages) if schema.name in KNOWN else AnyMessage(schema.name, root, messages)
+            make = KNOWN.get(schema.name) or MAPS.get(schema.name)
+            found: Decoder = make(root, messages) if make else AnyMessage(schema.name, root, messages)
             return found
         if schema is not None and schema.encoding == "protobuf":
-            from shmrerun.importers.mcap_protobuf import ProtobufDecoder
+            from shmrerun.importers.mcap_foxglove import foxglove_decoder
+            from shmrerun.importers.mcap_protobuf import ProtobufDecoder, message_class
 
-            return ProtobufDecoder(schema.name, schema.data)
+            kind = message_class(schema.name, schema.data)
+            try:
+                return foxglove_decoder(kind) or ProtobufDecoder(kind)
+            except ValueError as error:
+                task.warn(f"messages of channel {channel.topic!r} stay structs, since their schema {schema.name!r} is no use: {error}")
+            return ProtobufDecoder(kind)
     except (ValueError, KeyError, TypeError) as error:
         task.warn(f"messages of channel {channel.topic!r} are logged as bytes, since their schema {schema.name!r} is no use: {error}")
     return _Raw()

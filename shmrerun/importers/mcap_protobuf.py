@@ -25,20 +25,26 @@ _NAME = "ARROW:extension:name"
 _ENUM, _JSON, _SELF = "rerun.datatypes.ProtobufEnum", "google.protobuf.Struct", "rerun.datatypes.ProtobufSelfReferential"
 
 
-class ProtobufDecoder:
-    """Messages of a type, which is told by a set of file descriptors. ValueError: it is not in there."""
+def message_class(name: str, descriptors: bytes) -> Any:
+    """The class of a type, which is told by a set of file descriptors. ValueError: it is not in there."""
+    pool = descriptor_pool.DescriptorPool()
+    try:
+        for file in descriptor_pb2.FileDescriptorSet.FromString(descriptors).file:
+            pool.Add(file)
+        return message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
+    except (DecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from None
 
-    def __init__(self, name: str, descriptors: bytes) -> None:
-        pool = descriptor_pool.DescriptorPool()
-        try:
-            for file in descriptor_pb2.FileDescriptorSet.FromString(descriptors).file:
-                pool.Add(file)
-            found = pool.FindMessageTypeByName(name)
-        except (DecodeError, KeyError, TypeError) as error:
-            raise ValueError(f"{type(error).__name__}: {error}") from None
-        self._class: Any = message_factory.GetMessageClass(found)
-        self._name = name
-        self._type = _struct(found)
+
+class ProtobufDecoder:
+    """Messages of a class, each as one struct."""
+
+    timeline = ""
+
+    def __init__(self, make: Any) -> None:
+        self._class = make
+        self._name = make.DESCRIPTOR.full_name
+        self._type = _struct(make.DESCRIPTOR)
 
     def decode(self, data: bytes) -> list[tuple[int | None, Any]]:
         try:

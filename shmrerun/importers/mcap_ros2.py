@@ -149,12 +149,13 @@ class Reader:
 
 
 def stamp_of(message: dict[str, Any]) -> int | None:
-    """The time that a message says of itself, in nanoseconds; None: it says none."""
+    """The time that a message says of itself, in nanoseconds; None: it says none, or one before 1970."""
     header = message.get("header", message)
     stamp = header.get("stamp") if isinstance(header, dict) else None
     if not isinstance(stamp, dict) or "sec" not in stamp or "nanosec" not in stamp:
         return None
-    return int(stamp["sec"]) * 1_000_000_000 + int(stamp["nanosec"])
+    found = int(stamp["sec"]) * 1_000_000_000 + int(stamp["nanosec"])
+    return found if found >= 0 else None
 
 
 # ---- messages of any type
@@ -162,6 +163,8 @@ def stamp_of(message: dict[str, Any]) -> int | None:
 
 class AnyMessage:
     """Each message as one struct."""
+
+    timeline = "ros2_timestamp"
 
     def __init__(self, name: str, root: str, messages: Messages) -> None:
         self._archetype, self._root, self._messages = name.replace("/", "."), root, messages

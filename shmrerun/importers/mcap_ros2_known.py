@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from shmrerun.importers.mcap_images import check_encoding, image_format, is_depth, row_bytes
 from shmrerun.importers.mcap_ros2 import Reader, stamp_of
 from shmrerun.importers.task import Column, bytes_lists, lists_of_one
 from shmrerun.model.archetype import archetype_class
@@ -17,25 +18,17 @@ if TYPE_CHECKING:
     from shmrerun.importers.mcap_ros2 import Messages
     from shmrerun.importers.task import Entities
 
-_L, _RGB, _RGBA, _BGR, _BGRA = "L", "RGB", "RGBA", "BGR", "BGRA"
-_IMAGES = {  # encoding: colour model and datatype
-    "rgb8": (_RGB, "U8"), "rgba8": (_RGBA, "U8"), "rgb16": (_RGB, "U16"), "rgba16": (_RGBA, "U16"), "bgr8": (_BGR, "U8"),
-    "8UC3": (_BGR, "U8"), "bgra8": (_BGRA, "U8"), "bgr16": (_BGR, "U16"), "bgra16": (_BGRA, "U16"),
-}  # fmt: skip
-_DEPTHS = {  # encoding: datatype
-    "mono8": "U8", "mono16": "U16", "8UC1": "U8", "8SC1": "I8", "16UC1": "U16", "16SC1": "I16", "32SC1": "I32", "32FC1": "F32",
-    "64FC1": "F64",
-}  # fmt: skip
-_PIXELS = {"yuyv": "YUY2", "yuv422_yuy2": "YUY2", "nv12": "NV12"}
 
-
-class _Known:
+class Known:
     """A message of one type; each subclass says what becomes of it."""
+
+    timeline = "ros2_timestamp"
 
     def __init__(self, root: str, messages: Messages) -> None:
         self._root, self._messages = root, messages
 
     def decode(self, data: bytes) -> list[tuple[int | None, Any]]:
+        """The message of these bytes, and its time."""
         found = Reader(self._messages, data).message(self._root)
         return [(stamp_of(found), found)]
 
@@ -44,18 +37,20 @@ class _Known:
         raise NotImplementedError
 
     def constants(self) -> list[Any]:
+        """What holds for all of them."""
         return []
 
 
-def _of(archetype: str, **columns: Any) -> list[Any]:
+def archetype_columns(archetype: str, **columns: Any) -> list[Any]:
+    """Columns of an archetype."""
     found: Any = archetype_class(archetype)
     return list(found.columns(**columns))
 
 
-def _frames(values: list[Any], suffix: str = "") -> list[Any]:
+def frame_columns(values: list[Any], suffix: str = "") -> list[Any]:
     """The coordinate frame of each message's header."""
     names = [value["header"]["frame_id"] for value in values]
-    return _of("CoordinateFrame", frame=[f"{name}{suffix}" if name else name for name in names])
+    return archetype_columns("CoordinateFrame", frame=[f"{name}{suffix}" if name else name for name in names])
 
 
 def _scalars(rows: list[list[float]]) -> Column:
@@ -70,11 +65,11 @@ def _floats(name: str, archetype: str, rows: list[list[float]]) -> Column:
     return Column(name, pa.array(rows, pa.list_(pa.float64())), archetype)
 
 
-def _numbers(*names: str) -> type[_Known]:
+def _numbers(*names: str) -> type[Known]:
     """Messages that are a few numbers with names; ``field=name`` where a field's name is another one."""
     pairs = [(field, name or field) for field, _, name in (found.partition("=") for found in names)]
 
-    class Numbers(_Known):
+    class Numbers(Known):
         def columns(self, values: list[Any]) -> Entities:
             return [("", [_scalars([[float(value[field]) for field, _ in pairs] for value in values])])]
 
@@ -85,7 +80,7 @@ def _numbers(*names: str) -> type[_Known]:
     return Numbers
 
 
-class _Array(_Known):
+class _Array(Known):
     def decode(self, data: bytes) -> list[tuple[int | None, Any]]:
         return [(None, Reader(self._messages, data).message(self._root))]
 
@@ -93,71 +88,48 @@ class _Array(_Known):
         return [("", [_scalars([list(value["data"]) for value in values])])]
 
 
-class _Imu(_Known):
+class _Imu(Known):
     def columns(self, values: list[Any]) -> Entities:
         rows = [[float(value[part][axis]) for part in ("angular_velocity", "linear_acceleration") for axis in "xyz"] for value in values]
         turns = [[float(value["orientation"][axis]) for axis in "xyzw"] for value in values]
         archetype = "sensor_msgs.msg.Imu"
-        return [("", [_scalars(rows), _floats(f"{archetype}:orientation", archetype, turns), *_frames(values)])]
+        return [("", [_scalars(rows), _floats(f"{archetype}:orientation", archetype, turns), *frame_columns(values)])]
 
     def constants(self) -> list[Any]:
         found: Any = archetype_class("SeriesLines")
         return [found(names=[f"{part}/{axis}" for part in ("gyroscope", "accelerometer") for axis in "xyz"])]
 
 
-class _NavSatFix(_Known):
+class _NavSatFix(Known):
     def columns(self, values: list[Any]) -> Entities:
         import numpy as np
 
         positions = np.array([[value["latitude"], value["longitude"]] for value in values])
         altitudes = [[float(value["altitude"])] for value in values]
         altitude = _floats("altitude", "sensor_msgs.msg.NavSatFix", altitudes)
-        return [("", [*_of("GeoPoints", positions=positions), altitude, *_frames(values)])]
+        return [("", [*archetype_columns("GeoPoints", positions=positions), altitude, *frame_columns(values)])]
 
 
-class _Image(_Known):
+class _Image(Known):
     def decode(self, data: bytes) -> list[tuple[int | None, Any]]:
         found = Reader(self._messages, data).message(self._root)
         encoding = found["encoding"]
-        if encoding not in _IMAGES and encoding not in _DEPTHS and encoding not in _PIXELS:
-            raise ValueError(f"images have the encoding {encoding!r}, not one of {sorted({**_IMAGES, **_DEPTHS, **_PIXELS})}")
-        if found["step"] * found["height"] > len(found["data"]) or _row_bytes(found) > found["step"]:
+        check_encoding(encoding)
+        if found["step"] * found["height"] > len(found["data"]) or row_bytes(encoding, found["width"]) > found["step"]:
             there = f"{found['width']}x{found['height']}, {found['step']} bytes a row"
             raise ValueError(f"an image of {encoding}, {there}, has {len(found['data']):,} bytes")
         return [(stamp_of(found), found)]
 
     def columns(self, values: list[Any]) -> Entities:
-        from shmrerun.model.values.factory import component_class
-
-        make: Any = component_class("ImageFormat")
-        formats = []
-        for value in values:
-            encoding, size = value["encoding"], (value["width"], value["height"])
-            if encoding in _PIXELS:
-                formats.append(make(*size, pixel_format=_PIXELS[encoding]))
-            elif encoding in _DEPTHS:
-                model = _L if encoding.startswith("mono") else None
-                formats.append(make(*size, color_model=model, channel_datatype=_DEPTHS[encoding]))
-            else:
-                model, kind = _IMAGES[encoding]
-                formats.append(make(*size, color_model=model, channel_datatype=kind))
-        archetype = "DepthImage" if values[-1]["encoding"] in _DEPTHS else "Image"
+        formats = [image_format(value["encoding"], value["width"], value["height"]) for value in values]
+        archetype = "DepthImage" if is_depth(values[-1]["encoding"]) else "Image"
         buffers = [_packed(value) for value in values]
-        return [("", [*_of(archetype, buffer=buffers, format=formats), *_frames(values, "_image_plane")])]
-
-
-def _row_bytes(image: dict[str, Any]) -> int:
-    """Bytes of a row's pixels."""
-    encoding, width = image["encoding"], int(image["width"])
-    if encoding in _PIXELS:
-        return width * (2 if _PIXELS[encoding] == "YUY2" else 1)
-    channels, kind = (len(_IMAGES[encoding][0]), _IMAGES[encoding][1]) if encoding in _IMAGES else (1, _DEPTHS[encoding])
-    return width * channels * int(kind[1:]) // 8
+        return [("", [*archetype_columns(archetype, buffer=buffers, format=formats), *frame_columns(values, "_image_plane")])]
 
 
 def _packed(image: dict[str, Any]) -> bytes:
     """The pixels, without what fills up the rows."""
-    data, size, step = image["data"], _row_bytes(image), int(image["step"])
+    data, size, step = image["data"], row_bytes(image["encoding"], image["width"]), int(image["step"])
     if size == step or image["encoding"] == "nv12":
         found: bytes = data.tobytes()
     else:
@@ -165,7 +137,7 @@ def _packed(image: dict[str, Any]) -> bytes:
     return found
 
 
-class _CompressedImage(_Known):
+class _CompressedImage(Known):
     def __init__(self, root: str, messages: Messages) -> None:
         super().__init__(root, messages)
         self._kind: str | None = None
@@ -185,15 +157,15 @@ class _CompressedImage(_Known):
 
     def columns(self, values: list[Any]) -> Entities:
         blobs = [value["data"].tobytes() for value in values]
-        frames = _frames(values, "_image_plane")
+        frames = frame_columns(values, "_image_plane")
         if self._kind == "VideoStream":
-            return [("", [*_of("VideoStream", sample=blobs, codec=["H264"] * len(blobs)), *frames])]
+            return [("", [*archetype_columns("VideoStream", sample=blobs, codec=["H264"] * len(blobs)), *frames])]
         if self._kind == "EncodedDepthImage":
-            return [("", [*_of("EncodedDepthImage", blob=blobs, media_type=["application/rvl"] * len(blobs)), *frames])]
-        return [("", [*_of("EncodedImage", blob=blobs), *frames])]
+            return [("", [*archetype_columns("EncodedDepthImage", blob=blobs, media_type=["application/rvl"] * len(blobs)), *frames])]
+        return [("", [*archetype_columns("EncodedImage", blob=blobs), *frames])]
 
 
-class _Transforms(_Known):
+class _Transforms(Known):
     def decode(self, data: bytes) -> list[tuple[int | None, Any]]:
         found = Reader(self._messages, data).message(self._root)
         return [(None, one) for one in found["transforms"] or [None]]  # one that has none is an empty row
@@ -230,74 +202,38 @@ def _vectors(size: int) -> Any:
     return pa.list_(pa.list_(pa.field("item", pa.float32(), nullable=False), size))
 
 
-def _measured(field: str, unit: str | None = None) -> type[_Known]:
+def _measured(field: str, unit: str | None = None) -> type[Known]:
     """Messages of one value with its variance."""
 
-    class Measured(_Known):
+    class Measured(Known):
         def columns(self, values: list[Any]) -> Entities:
             import numpy as np
 
             columns = {"values": np.array([value[field] for value in values]), "variances": np.array([v["variance"] for v in values])}
             units = {"units": [unit] * len(values)} if unit else {}
-            return [("", [*_of("Measurements", **columns, **units), *_frames(values)])]
+            return [("", [*archetype_columns("Measurements", **columns, **units), *frame_columns(values)])]
 
     return Measured
 
 
-class _Pose(_Known):
+class _Pose(Known):
     def columns(self, values: list[Any]) -> Entities:
         import numpy as np
 
         moves = np.array([[value["pose"]["position"][axis] for axis in "xyz"] for value in values], np.float32)
         turns = np.array([[value["pose"]["orientation"][axis] for axis in "xyzw"] for value in values], np.float32)
-        return [("", [*_of("InstancePoses3D", translations=moves, quaternions=turns), *_frames(values)])]
+        return [("", [*archetype_columns("InstancePoses3D", translations=moves, quaternions=turns), *frame_columns(values)])]
 
 
-class _OccupancyGrid(_Known):
-    """A map whose first row is its lowest one; -1, unknown, is byte 255."""
-
-    def decode(self, data: bytes) -> list[tuple[int | None, Any]]:
-        found = Reader(self._messages, data).message(self._root)
-        cells, info = len(found["data"]), found["info"]
-        if cells != info["width"] * info["height"]:
-            raise ValueError(f"a map of {info['width']}x{info['height']} has {cells:,} cells")
-        return [(stamp_of(found), found)]
-
-    def columns(self, values: list[Any]) -> Entities:
-        import numpy as np
-        import pyarrow as pa
-
-        from shmrerun.model.values.factory import component_class
-
-        make: Any = component_class("ImageFormat")
-        infos = [value["info"] for value in values]
-        images = [
-            np.asarray(value["data"], np.int8).reshape(info["height"], info["width"])[::-1].reshape(-1).view(np.uint8)
-            for value, info in zip(values, infos, strict=True)
-        ]
-        columns = _of(
-            "GridMap",
-            format=[make(info["width"], info["height"], color_model=_L, channel_datatype="U8") for info in infos],
-            cell_size=[info["resolution"] for info in infos],
-            translation=np.array([[info["origin"]["position"][axis] for axis in "xyz"] for info in infos], np.float32),
-            quaternion=np.array([[info["origin"]["orientation"][axis] for axis in "xyzw"] for info in infos], np.float32),
-            colormap=["RvizMap"] * len(values),
-        )
-        data = Column(
-            "GridMap:data", lists_of_one(pa.array(images, pa.list_(pa.uint8()))), "rerun.archetypes.GridMap", "rerun.components.ImageBuffer"
-        )
-        return [("", [data, *columns, *_frames(values)])]
-
-
-class _MagneticField(_Known):
+class _MagneticField(Known):
     def columns(self, values: list[Any]) -> Entities:
         import numpy as np
 
         vectors = np.array([[value["magnetic_field"][axis] for axis in "xyz"] for value in values], np.float32)
-        return [("", [*_of("Arrows3D", vectors=vectors), *_frames(values)])]
+        return [("", [*archetype_columns("Arrows3D", vectors=vectors), *frame_columns(values)])]
 
 
-class _CameraInfo(_Known):
+class _CameraInfo(Known):
     def columns(self, values: list[Any]) -> Entities:
         import numpy as np
 
@@ -306,7 +242,7 @@ class _CameraInfo(_Known):
         return [
             (
                 "",
-                _of(
+                archetype_columns(
                     "Pinhole",
                     image_from_camera=matrices,
                     resolution=np.array([[value["width"], value["height"]] for value in values], np.float32),
@@ -317,19 +253,21 @@ class _CameraInfo(_Known):
         ]
 
 
-class _Text(_Known):
+class _Text(Known):
     def columns(self, values: list[Any]) -> Entities:
-        return [("", _of("TextDocument", text=[value["data"] for value in values]))]
+        return [("", archetype_columns("TextDocument", text=[value["data"] for value in values]))]
 
 
-class _Log(_Known):
+class _Log(Known):
     def columns(self, values: list[Any]) -> Entities:
         import numpy as np
         import pyarrow as pa
 
         levels = [_LEVELS.get(value["level"], ("UNKNOWN", 0x808080FF)) for value in values]
         texts = [f"[{value['name']}] {value['msg']}" for value in values]
-        columns = _of("TextLog", text=texts, level=[name for name, _ in levels], color=np.array([color for _, color in levels], np.uint32))
+        columns = archetype_columns(
+            "TextLog", text=texts, level=[name for name, _ in levels], color=np.array([color for _, color in levels], np.uint32)
+        )
         for name, kind in (("file", pa.string()), ("function", pa.string()), ("line", pa.uint32())):
             columns.append(Column(name, lists_of_one(pa.array([value[name] for value in values], kind)), "rcl_interfaces.msg.Log"))
         return [("", columns)]
@@ -339,7 +277,7 @@ _LEVELS = {10: ("DEBUG", 0x808080FF), 20: ("INFO", 0x0080FFFF), 30: ("WARN", 0xF
            50: ("CRITICAL", 0x8B0000FF)}  # fmt: skip
 
 
-class _JointState(_Known):
+class _JointState(Known):
     def columns(self, values: list[Any]) -> Entities:
         import pyarrow as pa
 
@@ -347,16 +285,16 @@ class _JointState(_Known):
         named = Column("SeriesLines:names", names, "rerun.archetypes.SeriesLines", "rerun.components.Name")
         parts = ("position", "velocity", "effort")
         found: Entities = [(f"/{part}", [_scalars([list(value[part]) for value in values]), named]) for part in parts]
-        return [*found, ("", _frames(values))]
+        return [*found, ("", frame_columns(values))]
 
 
-class _Joy(_Known):
+class _Joy(Known):
     def columns(self, values: list[Any]) -> Entities:
         found: Entities = [(f"/{part}", [_scalars([[float(v) for v in value[part]] for value in values])]) for part in ("axes", "buttons")]
-        return [*found, ("", _frames(values))]
+        return [*found, ("", frame_columns(values))]
 
 
-class _PointCloud(_Known):
+class _PointCloud(Known):
     """Points, each of their other fields as a component of the same name, and the message's own."""
 
     def decode(self, data: bytes) -> list[tuple[int | None, Any]]:
@@ -369,7 +307,7 @@ class _PointCloud(_Known):
         import pyarrow as pa
 
         archetype, points = "sensor_msgs.msg.PointCloud2", "rerun.archetypes.Points3D"
-        found: Entities = [("", _frames(values))]
+        found: Entities = [("", frame_columns(values))]
         columns = []
         if all({"x", "y", "z"} <= value["points"].keys() for value in values):
             positions = [np.stack([value["points"][axis].astype(np.float32) for axis in "xyz"], axis=1) for value in values]
@@ -419,7 +357,6 @@ def _points_of(cloud: dict[str, Any]) -> dict[str, Any]:
 
 KNOWN: dict[str, Callable[[str, Messages], Any]] = {
     "geometry_msgs/msg/PoseStamped": _Pose,
-    "nav_msgs/msg/OccupancyGrid": _OccupancyGrid,
     "rcl_interfaces/msg/Log": _Log,
     "sensor_msgs/msg/CameraInfo": _CameraInfo,
     "sensor_msgs/msg/JointState": _JointState,

@@ -5,6 +5,7 @@ Source: what rerun-sdk 0.41 records of such a file.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from shmrerun.importers.task import Column, ImportFailedError, lists_of_one
@@ -18,9 +19,20 @@ _ROWS = 65_536  # of a batch
 _PROPERTIES = "/__properties"
 
 
-def parquet(task: Task) -> None:
-    """Log the rows of a table on the timeline ``row_index``. ImportFailedError: it is no such file, or is damaged."""
+Indexes = Callable[[Any, int], list[TimeColumn]]  # timelines of a batch, and of the number of its first row
+
+
+def _row_index(batch: Any, start: int) -> list[TimeColumn]:
     import numpy as np
+
+    return [TimeColumn("row_index", sequence=np.arange(start, start + batch.num_rows))]
+
+
+def parquet(task: Task, delimiter: str | None = "_", without: frozenset[str] = frozenset(), indexes: Indexes = _row_index) -> None:
+    """Log the rows of a table. ImportFailedError: it is no such file, or is damaged.
+
+    ``delimiter`` ends what columns of an entity have in common (None: each is an entity); ``without`` are columns that are not logged.
+    """
     import pyarrow as pa
     import pyarrow.parquet
 
@@ -28,14 +40,13 @@ def parquet(task: Task) -> None:
         try:
             file = pyarrow.parquet.ParquetFile(source)
             _metadata(task, {**(file.schema_arrow.metadata or {}), **(file.metadata.metadata or {})})
-            groups = _groups(task.prefix, file.schema_arrow.names)
+            groups = _groups(task.prefix, file.schema_arrow.names, delimiter, without)
             start = 0
             for batch in file.iter_batches(_ROWS):
-                rows = batch.num_rows
-                index = TimeColumn("row_index", sequence=np.arange(start, start + rows))
+                times = indexes(batch, start)
                 for entity_path, columns in groups.items():
-                    task.send_columns(entity_path, [index], _columns(batch, columns))
-                start += rows
+                    task.send_columns(entity_path, times, _columns(batch, columns))
+                start += batch.num_rows
         except (pa.ArrowException, OSError) as error:
             raise ImportFailedError(f"cannot read the Parquet file: {error}: {task.path}") from None
 
@@ -52,11 +63,13 @@ def _metadata(task: Task, found: dict[bytes, bytes]) -> None:
     task.send_columns(_PROPERTIES, [], [column])
 
 
-def _groups(prefix: str, names: list[str]) -> dict[str, list[tuple[int, str]]]:
+def _groups(prefix: str, names: list[str], delimiter: str | None, without: frozenset[str]) -> dict[str, list[tuple[int, str]]]:
     """Entity path: numbers and short names of its columns."""
     found: dict[str, list[tuple[int, str]]] = {}
     for number, name in enumerate(names):
-        head, _, rest = name.partition("_")
+        if name in without:
+            continue
+        head, _, rest = name.partition(delimiter) if delimiter else (name, "", "")
         head, rest = (head, rest) if rest else (name, name)
         found.setdefault(head, []).append((number, rest))
     return {f"{prefix}{entity_paths.canonical(head)}": columns for head, columns in sorted(found.items())}

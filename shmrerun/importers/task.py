@@ -183,6 +183,8 @@ Entities = list[tuple[str, list[Column]]]  # rows: what their entity has below i
 class Decoder(Protocol):
     """How the messages of a channel become columns."""
 
+    timeline: str  # of the times that messages say by themselves
+
     def decode(self, data: bytes) -> list[tuple[int | None, Any]]:
         """Rows of a message: each the time that it says by itself, in nanoseconds, and a value for :meth:`columns`. ValueError."""
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shmrerun.importers.task import Column, ImportFailedError
+from shmrerun.importers.archetypes import MESHES
+from shmrerun.importers.task import Column, ImportFailedError, extension
 from shmrerun.importers.urdf_robot import link_at, need, numbers, pose_of, read_robot, shape_of, walk
 from shmrerun.model import entity_paths
 from shmrerun.model.archetype import archetype_class
@@ -133,7 +134,9 @@ class RobotRows(NamedTuple):
         if material is not None and material.find("texture") is not None:
             warn("textures of materials are left out")
         color = _color(material)
-        fields = {"blob": contents, "media_type": media_type_of(name.partition("?")[0].partition("#")[0]), "albedo_factor": color}
+        file = name.partition("?")[0].partition("#")[0]
+        kind = MESHES.get(extension(file)) or media_type_of(file)
+        fields = {"blob": contents, "media_type": kind, "albedo_factor": color}
         yield path, _make("Asset3D", **{field: value for field, value in fields.items() if value is not None})
 
 
@@ -149,14 +152,18 @@ def _solid(shape: Any) -> tuple[str, dict[str, Any]]:
 
 def _color(material: Any) -> tuple[int, ...] | None:
     """Colour of a material, from linear to sRGB, as exact as one that was multiplied by its alpha is; None: it has none."""
+    import numpy as np
+
     found = material.find("color") if material is not None else None
     if found is None:
         return None
     *channels, part = numbers(found.get("rgba"), 4)
-    alpha = int(min(max(part, 0.0), 1.0) * 255 + 0.5)
+    part = min(max(part, 0.0), 1.0)
+    alpha = int(part * 255 + 0.5)
     if not alpha:
         return (0, 0, 0, 0)
-    return (*(int(int(_srgb(channel) * alpha / 255 + 0.5) * 255 / alpha + 0.5) for channel in channels), alpha)
+    multiplied = (int(np.float32(_srgb(channel)) * np.float32(part) + np.float32(0.5)) for channel in channels)
+    return (*(min(int(one * 255 / alpha + 0.5), 255) for one in multiplied), alpha)
 
 
 def _srgb(linear: float) -> int:

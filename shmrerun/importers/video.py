@@ -15,20 +15,25 @@ if TYPE_CHECKING:
     from shmrerun.importers.task import Task
 
 
-def mp4(task: Task) -> None:
-    """Log an AssetVideo at the start of its timeline, and a VideoFrameReference a frame."""
+def mp4(task: Task, timeline: str = "video", entity_path: str | None = None, *, is_duration: bool = True, is_static: bool = False) -> None:
+    """Log an AssetVideo at the start of its timeline (or static), and a VideoFrameReference a frame."""
     import numpy as np
 
     raw = task.read()
     asset: Any = archetype_class("AssetVideo")
     reference: Any = archetype_class("VideoFrameReference")
-    zero = np.array([0], "timedelta64[ns]")
-    task.send_columns(task.entity_path, [TimeColumn("video", duration=zero)], asset.columns(blob=[raw]))
+    entity_path = task.entity_path if entity_path is None else entity_path
+
+    def index(nanos: Any) -> TimeColumn:
+        if is_duration:
+            return TimeColumn(timeline, duration=nanos.astype("timedelta64[ns]"))
+        return TimeColumn(timeline, timestamp=nanos.astype("datetime64[ns]"))
+
+    task.send_columns(entity_path, [] if is_static else [index(np.zeros(1, np.int64))], asset.columns(blob=[raw]))
     try:
         times = frame_times(raw, None)
     except RuntimeError as error:
         task.warn(f"the video is logged without its frames: {error}")
         return
     if len(times):
-        index = TimeColumn("video", duration=times.astype("timedelta64[ns]"))
-        task.send_columns(task.entity_path, [index], reference.columns(timestamp=times))
+        task.send_columns(entity_path, [index(times)], reference.columns(timestamp=times))

@@ -165,6 +165,17 @@ def _without(batch: pa.RecordBatch, columns: list[int]) -> Chunk:
     return Chunk(rest.replace_schema_metadata(batch.schema.metadata | changed))
 
 
+def _summary(chunks: Iterable[Chunk]) -> str:
+    """A line for each chunk: entity, rows, whether it is static, timelines, columns."""
+    lines: list[tuple[str, str]] = []
+    for chunk in chunks:
+        columns = sorted(name for name in chunk.to_record_batch().schema.names if name != "rerun.controls.RowId")
+        timelines = sorted(chunk.timeline_names)
+        about = f"rows={chunk.num_rows} static={chunk.is_static} timelines={timelines} cols={columns}"
+        lines.append((chunk.entity_path, about))
+    return "\n".join(f"{entity} {about}" for entity, about in sorted(lines, key=lambda line: line[0]))
+
+
 class LazyStore:
     """Chunks of a file's store, read when they are asked for."""
 
@@ -179,6 +190,10 @@ class LazyStore:
     def stream(self) -> LazyChunkStream:
         """Its chunks, in the order of the file."""
         return LazyChunkStream(lambda: map(Chunk, self._recording.chunks()))
+
+    def summary(self) -> str:
+        """A line for each chunk, in order of entities: entity, rows, whether it is static, timelines, columns. Reads all chunks."""
+        return _summary(self.stream())
 
     def write_rrd(self, path: str | os.PathLike[str], *, application_id: str, recording_id: str) -> None:
         """Write a file of all chunks."""
@@ -205,6 +220,10 @@ class ChunkStore:
     def stream(self) -> LazyChunkStream:
         """Its chunks."""
         return LazyChunkStream.from_iter(self._chunks)
+
+    def summary(self) -> str:
+        """A line for each chunk, in order of entities: entity, rows, whether it is static, timelines, columns."""
+        return _summary(self._chunks)
 
     def write_rrd(self, path: str | os.PathLike[str], *, application_id: str, recording_id: str) -> None:
         """Write a file of all chunks."""

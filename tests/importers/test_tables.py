@@ -2,6 +2,8 @@
 
 import json
 import os
+import struct
+import zlib
 from collections import Counter
 
 import numpy as np
@@ -19,7 +21,7 @@ pytest.importorskip("rerun")
 def test_tables(tmp_path):
     """Columns of many types, alone and in groups by the beginning of their names, and the file's own metadata."""
     count = 200
-    struct = pa.array([{"a": 1, "b": "x"}] * count)
+    pair = pa.array([{"a": 1, "b": "x"}] * count)
     table = pa.table(
         {
             "x": np.arange(count) * 0.5,
@@ -32,7 +34,7 @@ def test_tables(tmp_path):
             "time": pa.array(np.arange(count).astype("datetime64[us]")),
             "end_": [True] * count,
             "_begin": [1] * count,
-            "struct": struct,
+            "struct": pair,
             "large": pa.array(["x"] * count, pa.large_string()),
             "blob": pa.array([b"x"] * count),
             "a/b": np.arange(count),
@@ -53,9 +55,38 @@ def test_no_table(tmp_path, content):
     assert "cannot read the Parquet file" in ended.stderr
 
 
+CALL = {"type": "function", "function": {"name": "say", "arguments": {"text": "hi", "loud": True, "times": [1, 2], "none": None}}}
+LASTING = [
+    {"role": "user", "content": "put it there", "style": "task", "timestamp": 0.0, "camera": None, "tool_calls": None},
+    {"role": "assistant", "content": "grasp", "style": "subtask", "timestamp": 0.5, "camera": None, "tool_calls": None},
+    {"role": "assistant", "content": "lift", "style": "subtask", "timestamp": 99.0, "camera": None, "tool_calls": []},
+    {"role": "assistant", "content": "reach", "style": "subtask", "timestamp": 0.21, "camera": None, "tool_calls": None},
+    {"role": "user", "content": "what?", "style": "vqa", "timestamp": None, "camera": "observation.images.top", "tool_calls": None},
+]
+EVENTS = [
+    {"role": "assistant", "content": None, "style": None, "camera": None, "tool_calls": [CALL, CALL]},
+    {"role": None, "content": "both", "style": "say", "camera": "a b", "tool_calls": [CALL]},
+    {"role": None, "content": None, "style": "nothing", "camera": None, "tool_calls": []},
+]
+
+
+def png(n, bits=16):
+    """A grey image of 3x2."""
+    rows = b"".join(b"\0" + (np.arange(3) * 1000 + 300 * n + row).astype(">u2" if bits == 16 else "u1").tobytes() for row in range(2))
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", 3, 2, bits, 0, 0, 0, 0)), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big") for kind, data in parts
+    )
+
+
 def rows_of(episode, count=10):
     return pa.table(
         {
+            "depth": [{"bytes": png(n), "path": ""} for n in range(count)],
+            "near": [{"bytes": png(n, 8), "path": ""} for n in range(count)],
+            "subtask_index": [n // 4 for n in range(count)],
+            "language_persistent": [LASTING] * count,
+            "language_events": [EVENTS if n in (2, 5) else EVENTS[:1] if n == 7 else [] for n in range(count)],
             "observation.state": pa.array([[float(n), float(episode)] for n in range(count)], pa.list_(pa.float32(), 2)),
             "action": pa.array([[float(n)] * 3 for n in range(count)], pa.list_(pa.float32())),
             "reward": np.arange(count, dtype="f4"),
@@ -65,7 +96,7 @@ def rows_of(episode, count=10):
             "frame_index": np.arange(count),
             "episode_index": [episode] * count,
             "index": np.arange(count) + episode * count,
-            "task_index": [episode % 2] * count,
+            "task_index": [*([episode % 2] * (count - 1)), 7],
         }
     )
 
@@ -79,8 +110,15 @@ def dataset(path, version, *, video):
         "image": {"dtype": "image", "shape": [4, 4, 3], "names": ["height", "width", "channels"]},
         "done": {"dtype": "bool", "shape": [1], "names": None},
         "timestamp": {"dtype": "float32", "shape": [1], "names": None},
-        **{name: {"dtype": "int64", "shape": [1], "names": None} for name in ("frame_index", "episode_index", "index", "task_index")},
+        "depth": {"dtype": "image", "shape": [2, 3, 1], "names": ["height", "width", "channels"]},
+        "near": {"dtype": "image", "shape": [2, 3, 1], "names": ["height", "width", "channels"]},
+        **{
+            name: {"dtype": "int64", "shape": [1], "names": None}
+            for name in ("frame_index", "episode_index", "index", "task_index", "subtask_index")
+        },
     }
+    if version == 3:
+        features |= {name: {"dtype": "language", "shape": [1], "names": None} for name in ("language_persistent", "language_events")}
     if video:
         features["cam"] = {"dtype": "video", "shape": [48, 64, 3], "names": ["height", "width", "channels"]}
     info = {"robot_type": "r", "total_episodes": 2, "total_frames": 20, "total_tasks": 2, "total_videos": 2, "total_chunks": 1,
@@ -112,6 +150,7 @@ def dataset(path, version, *, video):
         encode(path / "videos" / "cam" / "chunk-000" / "file-000.mp4", 20)
         table |= {"videos/cam/chunk_index": [0, 0], "videos/cam/file_index": [0, 0], "videos/cam/from_timestamp": [0.0, 1.0],
                   "videos/cam/to_timestamp": [1.0, 2.0]}  # fmt: skip
+    pq.write_table(pa.table({"subtask_index": [0, 1], "subtask": ["reach", "lift"]}), path / "meta" / "subtasks.parquet")
     os.makedirs(path / "meta" / "episodes" / "chunk-000")
     pq.write_table(pa.table(table), path / "meta" / "episodes" / "chunk-000" / "file-000.parquet")
 
@@ -155,7 +194,10 @@ def test_lerobot(tmp_path, version, video):
     done = rerun("rrd", "verify", tmp_path / "ours.rrd")
     assert done.returncode == 0, done.stderr
     ours, theirs = values(tmp_path / "ours.rrd"), values(tmp_path / "theirs.rrd")
-    assert ours - theirs == theirs - ours == Counter()
+    unknown = Counter({key: count for key, count in theirs.items() if key[-1] == "[None]"})  # which its own `rrd verify` refuses
+    assert {key[1] for key in unknown} == ({"/task"} if version == 2 else {"/task", "/subtask"})
+    assert ours - theirs == theirs - ours - unknown == Counter()
+    assert ended.stderr.count("1 frames have a task that the dataset does not describe") == 2
     assert {key[0] for key in ours} >= {"episode_0", "episode_1"}
     assert any("VideoStream:sample" in key for key in ours) == video
     assert ended.stderr.count("'done' of type bool is left out") == 2

@@ -49,6 +49,22 @@ def test_a_robot(tmp_path):
     assert ended.stderr.count("a mesh is left out") == 2
 
 
+def test_colours(tmp_path):
+    """Colours of any transparency are rounded alike; a mesh in COLLADA is said to be one."""
+    colours = [(0.8, 0.3, 0.3, 0.3), (0.84, 0.48, 0.64, 0.15), (0.55, 0.01, 0.42, 0.58), (0.43, 0.37, 0.5, 0.7), (0.54, 0.7, 0.07, 0.42)]
+    colours += [(n / 20, 1 - n / 30, n * n / 400, n / 25) for n in range(20)]
+    links = [
+        f"<link name='l{n}'><visual><geometry><sphere radius='1'/></geometry><material name='m{n}'>"
+        f"<color rgba='{' '.join(map(str, colour))}'/></material></visual></link>"
+        f"<joint name='j{n}' type='fixed'><parent link='root'/><child link='l{n}'/></joint>"
+        for n, colour in enumerate(colours)
+    ]
+    mesh = "<link name='root'><visual><geometry><mesh filename='a.DAE'/></geometry></visual></link>"
+    (tmp_path / "a.DAE").write_bytes(b"<COLLADA/>")
+    (tmp_path / "in.urdf").write_text(f"<robot name='r'>{mesh}{''.join(links)}</robot>")
+    compare(tmp_path, "in.urdf")
+
+
 def test_times(tmp_path):
     """A robot is logged at the times of the calling thread, unless it is to be static; its transforms are static always."""
     write(tmp_path)

@@ -23,9 +23,9 @@ BELOW = {  # room: rooms that it may import; each may import itself
     "model": ("errors", "_core"),
     "shm": ("errors", "_core", "framing"),
     "rrd": ("errors", "_core", "framing", "model"),
-    "chunk": ("rrd",),  # the face of its chunks and readers
+    "chunk": ("rrd", "importers"),  # the face of its chunks and readers
     "urdf": ("errors", "model", "importers", "recording_stream", "faces", "chunk"),  # robots in hand
-    "experimental": ("errors", "chunk", "api"),
+    "experimental": ("errors", "chunk", "api", "importers"),
     "sinks": ("errors",),
     "producer": ("errors", "_core", "framing", "model", "rrd", "shm", "sinks"),
     "importers": ("errors", "_core", "framing", "model", "rrd", "shm", "producer", "faces"),

@@ -1,0 +1,193 @@
+"""Readers of MCAP, Parquet, MP4 and LeRobot files give the chunks that rerun-sdk 0.41's give."""
+
+import gc
+import shutil
+import threading
+import warnings
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import test_tables
+from test_mcap import plain
+
+import shmrerun.chunk
+import shmrerun.experimental
+from shmrerun.errors import RerunWarning
+
+theirs_chunk = pytest.importorskip("rerun.chunk")
+theirs_experimental = pytest.importorskip("rerun.experimental")
+OURS, THEIRS = (shmrerun.chunk, shmrerun.experimental), (theirs_chunk, theirs_experimental)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("files")
+    plain(folder / "a.mcap", 2000, chunk_size=2000)
+    table = {
+        "x": np.arange(5) * 20,
+        "a_b": np.arange(5),
+        "a_c": np.arange(5) / 4,
+        "f": np.arange(5) - 1.5,
+        "t_t": np.arange(5).astype("datetime64[ns]"),
+        "b": list("abcde"),
+    }
+    pq.write_table(pa.table(table), folder / "a.parquet")
+    for version in (2, 3):
+        test_tables.dataset(folder / f"v{version}", version, video=False)
+    return folder
+
+
+def chunks(stream):
+    """Columns of all chunks by entity, timelines and components: metadata and values, of several chunks one after the other."""
+    found = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for chunk in stream:
+            batch = chunk.to_record_batch()
+            names = tuple(sorted(batch.schema.names[1:]))
+            columns = found.setdefault((chunk.entity_path, chunk.is_static, names), {})
+            for field, column in zip(batch.schema, batch.columns, strict=True):
+                if field.name != "rerun.controls.RowId":
+                    plain = column.cast(pa.int64()) if pa.types.is_temporal(column.type) else column
+                    meta, values = columns.setdefault(field.name, ((str(field.type), field.metadata), []))
+                    assert meta == (str(field.type), field.metadata)
+                    values += plain.to_pylist()
+    return found
+
+
+MCAP = [
+    {},
+    {"timeline_type": "duration_ns"},
+    {"timeline_type": "timestamp", "timestamp_offset_ns": -5},
+    {"include_topic_regex": ["a$", "nothing"]},
+    {"exclude_topic_regex": ["topic"]},
+    {"start_time_ns": 3 * 10**9, "end_time_ns": 8 * 10**9},
+]
+
+
+@pytest.mark.parametrize("options", MCAP)
+def test_mcap_files(files, options):
+    """Messages of all topics, or of some; all times, or some; times of either kind."""
+    ours, theirs = (chunk.McapReader(files / "a.mcap", **options) for chunk, _ in (OURS, THEIRS))
+    assert chunks(ours.stream()) == chunks(theirs.stream())
+    assert ours.time_bounds() == theirs.time_bounds()
+    assert (repr(ours), ours.path) == (repr(theirs), theirs.path)
+    assert chunks(ours.stream(end_time_ns=10**10)) == chunks(theirs.stream(end_time_ns=10**10))
+
+
+PARQUET = [
+    lambda chunk: {},
+    lambda chunk: {"entity_path_prefix": "/w", "column_grouping": "individual"},
+    lambda chunk: {"index_columns": [chunk.IndexColumn.timestamp("x", input_unit="ms"), chunk.IndexColumn.duration("a_c", input_unit="s")]},
+    lambda chunk: {"index_columns": [chunk.IndexColumn.sequence("a_b"), chunk.IndexColumn.timestamp("t_t")]},
+    lambda chunk: {"index_columns": [chunk.IndexColumn.sequence("f")]},
+    lambda chunk: {"delimiter": "c"},
+]
+
+
+@pytest.mark.parametrize("options", PARQUET)
+def test_parquet(files, options):
+    """Columns by the beginnings of their names, or each by itself, on timelines of the table or on its rows."""
+    found = []
+    for chunk, experimental in (OURS, THEIRS):
+        stream = experimental.ParquetReader(files / "a.parquet").stream(**options(chunk))
+        found.append({key: value for key, value in chunks(stream).items() if key[0] != "/__properties"})
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_lerobot(files, version):
+    """Episodes, one at a time, and what the dataset says of itself."""
+    ours, theirs = (experimental.LeRobotReader(files / f"v{version}") for _, experimental in (OURS, THEIRS))
+    assert (ours.version, ours.episodes()) == (theirs.version, theirs.episodes()) == (f"v{version}", [0, 1])
+    assert chunks([ours.metadata()]) == chunks([theirs.metadata()])
+    for options in ({}, {"entity_path_prefix": "/a", "video_mode": "skip"}):
+        found = [chunks(reader.stream(1, **options)) for reader in (ours, theirs)]
+        tasks = [{key[0] for key in one if key[0].endswith("task")} for one in found]
+        assert tasks[0] == tasks[1]  # nulls among them are rerun-sdk's
+        rest = [{key: value for key, value in one.items() if not key[0].endswith("task")} for one in found]
+        assert rest[0] == rest[1]
+    with pytest.raises(ValueError, match="no episode 7 among 2"):
+        ours.stream(7)
+
+
+def test_videos(tmp_path):
+    """A video as it is, on a timeline of any name and kind."""
+    test_tables.encode(tmp_path / "a.mp4", 10)
+    for options in ({}, {"timeline_name": "t", "timeline_type": "timestamp", "entity_path": "/v"}):
+        found = [chunks(experimental.Mp4Reader(tmp_path / "a.mp4", mode="asset", **options).stream()) for _, experimental in (OURS, THEIRS)]
+        assert found[0] == found[1]
+    with pytest.raises(ValueError, match="mode='stream' is not there"):
+        shmrerun.experimental.Mp4Reader(tmp_path / "a.mp4")
+
+
+def test_summaries(files):
+    """A store tells its chunks as rerun-sdk's does; so does a file of it."""
+    ours, theirs = (chunk.McapReader(files / "a.mcap", end_time_ns=10**10).stream().collect() for chunk, _ in (OURS, THEIRS))
+    assert ours.summary() == theirs.summary()
+    ours.write_rrd(files / "a.rrd", application_id="a", recording_id="b")
+    assert shmrerun.chunk.RrdReader(files / "a.rrd").store().summary() == theirs_chunk.RrdReader(files / "a.rrd").store().summary()
+
+
+def test_damaged_files(files, tmp_path):
+    """What comes before the damage is given out, then there is an error; with ``recover`` a warning."""
+    whole = (files / "a.mcap").read_bytes()
+    (tmp_path / "a.mcap").write_bytes(whole[: len(whole) // 2])
+    found = []
+    with pytest.raises(ValueError, match=r"cannot read the MCAP file any further|has no summary"):
+        found.extend(shmrerun.chunk.McapReader(tmp_path / "a.mcap").stream())
+    assert found
+    with pytest.warns(RerunWarning, match=r"cannot read the MCAP file any further|has no summary"):
+        assert len(shmrerun.chunk.McapReader(tmp_path / "a.mcap", recover=True).stream().to_chunks()) == len(found)
+    for make in (shmrerun.chunk.McapReader, shmrerun.experimental.ParquetReader):
+        (tmp_path / "lie").write_bytes(b"nothing of the kind")
+        with pytest.raises(ValueError, match="lie"):
+            make(tmp_path / "lie").stream().to_chunks()
+        with pytest.raises(FileNotFoundError, match="none"):
+            make(tmp_path / "none")
+    shutil.copytree(files / "v3", tmp_path / "v3")
+    (tmp_path / "v3" / "data" / "chunk-000" / "file-000.parquet").write_bytes(b"PAR1")
+    with pytest.raises((ValueError, OSError)):
+        shmrerun.experimental.LeRobotReader(tmp_path / "v3").stream(0).to_chunks()
+    (tmp_path / "v3" / "meta" / "info.json").write_text("[]")
+    with pytest.raises(ValueError, match="cannot read the LeRobot dataset"):
+        shmrerun.experimental.LeRobotReader(tmp_path / "v3")
+
+
+def test_streams_that_are_left(files):
+    """A thread reads no further once its stream is given up, and streams of several threads do not meet."""
+    reader = shmrerun.chunk.McapReader(files / "a.mcap")
+    iterator = iter(reader.stream())
+    next(iterator)
+    del iterator
+    gc.collect()
+    assert not [thread for thread in threading.enumerate() if thread.name == "shmrerun reader"]
+    lengths = []
+    threads = [threading.Thread(target=lambda: lengths.append(len(reader.stream().to_chunks()))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(lengths)) == 1
+    assert len(lengths) == 4
+
+
+def test_what_is_not_there(files):
+    """Arguments and names that only rerun-sdk has get an error that says what to use instead."""
+    with pytest.raises(ValueError, match="decoders cannot be chosen"):
+        shmrerun.chunk.McapReader(files / "a.mcap", decoders=["raw"])
+    with pytest.raises(ValueError, match="timeline_type is one of"):
+        shmrerun.chunk.McapReader(files / "a.mcap", timeline_type="sequence")
+    with pytest.raises(ValueError, match="is none"):
+        shmrerun.chunk.McapReader(files / "a.mcap", include_topic_regex=["("])
+    with pytest.raises(ValueError, match=r"Chunk\.from_record_batch"):
+        shmrerun.experimental.ParquetReader(files / "a.parquet").stream(prefixes=["a"])
+    columns = [shmrerun.chunk.IndexColumn.sequence("b")]
+    with pytest.raises(ValueError, match="'b', which is to be a timeline, has 0 nulls"):
+        shmrerun.experimental.ParquetReader(files / "a.parquet").stream(index_columns=columns).to_chunks()
+    with pytest.raises(AttributeError, match=r"LazyChunkStream\.map"):
+        _ = shmrerun.chunk.DeriveLens
+    with pytest.raises(AttributeError, match="use rerun-sdk itself"):
+        _ = shmrerun.experimental.ViewerClient
