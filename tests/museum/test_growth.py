@@ -17,7 +17,7 @@ import shmrerun as rr
 kind, wanted, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 random.seed(seed)
 rr.init("museum"); rr.save("out.rrd")
-state = {"injected": 0, "nested": 0}
+state = {"injected": 0, "nested": 0, "forking": False}
 children = []
 
 armed = False
@@ -32,9 +32,11 @@ def inject(*_):
         rr.log("nested", rr.Scalars(number), rr.AnyValues(x=np.zeros(random.randrange(1, 40_000), np.uint8)))
     elif kind == "raise" and armed:
         raise KeyboardInterrupt
-    elif kind == "fork":
+    elif kind == "fork" and not state["forking"]:  # a fork inside a fork waits for ever for a lock of concurrent.futures' hook
+        state["forking"] = True
         if (pid := os.fork()) == 0:
             os._exit(0)
+        state["forking"] = False
         children.append(pid)
 
 signal.signal(signal.SIGALRM, inject)
