@@ -140,8 +140,20 @@ static PyObject *core_punch(PyObject *Py_UNUSED(self), PyObject *args) {
     Py_RETURN_NONE;
 }
 
+/* write_behind(fd, offset, size): has the system begin to write these bytes to the device; where it cannot, nothing happens */
+static PyObject *core_write_behind(PyObject *Py_UNUSED(self), PyObject *args) {
+    int fd;
+    long long offset, size;
+    if (!PyArg_ParseTuple(args, "iLL", &fd, &offset, &size)) return NULL;
+    Py_BEGIN_ALLOW_THREADS(void)
+    sync_file_range(fd, offset, size, SYNC_FILE_RANGE_WRITE);
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef functions[] = {
     {"punch", core_punch, METH_VARARGS, NULL},
+    {"write_behind", core_write_behind, METH_VARARGS, NULL},
     {"log", FAST(core_log), METH_FASTCALL | METH_KEYWORDS, log_doc},
     {"log_row", FAST(core_log_row), METH_FASTCALL, NULL},
     {"set_time", FAST(core_set_time), METH_FASTCALL | METH_KEYWORDS, set_time_doc},

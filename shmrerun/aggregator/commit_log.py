@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from shmrerun import _core
 from shmrerun.aggregator.descriptors import same_file
 from shmrerun.aggregator.replay import Replay
+from shmrerun.aggregator.write_behind import STEP_BYTES, write_behind
 from shmrerun.framing import (
     ARROW_MSG,
     BLUEPRINT_ACTIVATION,
@@ -86,6 +87,7 @@ class CommitLog:
         self._replay: Replay | None = None  # of what a predecessor may have written before it died
         self._pieces: list[_Piece] = []  # temporal chunks of a spool, the oldest first
         self._trimmed = 0  # bytes that were given back
+        self._behind = 0  # what is before it is on its way to the device
         pool.use(self)
 
     # ---- the descriptor
@@ -326,6 +328,9 @@ class CommitLog:
             raise
         self._tail_bytes = 0
         self.size += total
+        if self.size >= self._behind + STEP_BYTES and not self._is_spool:
+            write_behind.begin(fd, self._behind, self.size)
+            self._behind = self.size
 
     def _cut(self) -> None:
         self.is_finished = False
