@@ -376,15 +376,15 @@ static PyObject *hopper_pressed_groups(Hopper *self, PyObject *Py_UNUSED(ignored
 }
 
 /*
- * reader(number) -> (closed, tail, read, head, rows pending, rows done, rows lost, rows of the member before, rows read here or -1,
- * why broken or None)
+ * reader(number) -> (closed, tail, read, head, rows behind the head, those of them that wait, rows done, rows lost, rows of the member
+ * before, rows read here or -1, why broken or None)
  */
 static PyObject *hopper_reader(Hopper *self, PyObject *number) {
     struct reader *reader = reader_at(self, number);
     if (!reader) return NULL;
-    return Py_BuildValue("KKKKKKKKLz", (unsigned long long)reader->closed, (unsigned long long)reader->tail,
+    return Py_BuildValue("KKKKKKKKKLz", (unsigned long long)reader->closed, (unsigned long long)reader->tail,
                          (unsigned long long)reader->read, (unsigned long long)reader->low, (unsigned long long)reader->count,
-                         (unsigned long long)reader->rows_done, (unsigned long long)reader->rows_lost,
+                         (unsigned long long)reader->rows_waiting, (unsigned long long)reader->rows_done, (unsigned long long)reader->rows_lost,
                          (unsigned long long)reader->rows_before, reader->synced ? (long long)reader->rows_read : -1LL, reader->broken);
 }
 

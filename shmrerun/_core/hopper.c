@@ -294,7 +294,10 @@ static bool index_record(struct hopper *hopper, uint32_t number, uint64_t log_si
         return false;
     }
     hopper->fresh_size = room;
-    if (!entry.done) hopper->fresh[hopper->fresh_count++] = (struct reference){number, reader->first + reader->count - 1};
+    if (!entry.done) {
+        hopper->fresh[hopper->fresh_count++] = (struct reference){number, reader->first + reader->count - 1};
+        reader->rows_waiting++;
+    }
     reader->rows_read = reader->synced ? reader->rows_read + 1 : (uint64_t)record.sequence + 1;
     reader->sequence = record.sequence + 1;
     reader->synced = true;
@@ -416,7 +419,11 @@ int hopper_take(struct hopper *hopper, uint32_t number, uint64_t unsorted_rows, 
 void hopper_commit(struct hopper *hopper, const struct batch *batch) {
     for (uint64_t i = 0; i < batch->count; i++) {
         struct entry *entry = entry_at(hopper, &batch->rows[i]);
-        if (!entry->done) hopper->readers[batch->rows[i].reader]->rows_done++;
+        struct reader *reader = hopper->readers[batch->rows[i].reader];
+        if (!entry->done) {
+            reader->rows_done++;
+            reader->rows_waiting--;
+        }
         entry->done = true;
     }
 }
@@ -424,6 +431,7 @@ void hopper_commit(struct hopper *hopper, const struct batch *batch) {
 void hopper_give_up(struct hopper *hopper, const struct reference *row) {
     entry_at(hopper, row)->done = true;
     hopper->readers[row->reader]->rows_lost++;
+    hopper->readers[row->reader]->rows_waiting--;
 }
 
 int hopper_restore(struct hopper *hopper, const struct batch *batch) {

@@ -41,6 +41,7 @@ struct reader {
     const char *broken;               /* why the lane is quarantined */
     struct entry *entries;            /* a queue: entries[(first + i) % size]; size is a power of two */
     uint64_t first, count, size;      /* first only grows; an entry's number is first + i */
+    uint64_t rows_waiting;            /* of the entries: neither in the log nor given up */
     uint64_t rows_done;               /* rows that this consumer put into the log */
     uint64_t rows_lost;               /* rows given up: unreadable */
 };

@@ -42,6 +42,7 @@ class Reading(NamedTuple):
     read: int
     head: int
     pending: int
+    waiting: int  # of these; the others are in the log already, behind one that is not
     done: int
     given_up: int
     rows_before: int
@@ -152,24 +153,28 @@ class Lanes:
         """Store rows in the log and rows lost of each member: what is gone, and what its generations come to now."""
         for seat in self.seats:
             account = self._accounts[seat.slot]
-            rows, lost = account.rows, account.lost
+            rows, lost, waiting = account.rows, account.lost, 0
             for generation in range(seat.oldest, seat.newest):
                 reader = self._readers.get((seat.slot, generation), -1)
                 if reader >= 0:
                     reading = self.reading(reader)
                     rows += reading.done
                     lost += reading.given_up
-            lost += self._missing(seat)
+                    waiting += reading.waiting
+            missing, end = self._missing(seat)
+            lost += missing
+            if end >= 0:  # not what we wrote ourselves: a predecessor may have written rows that it did not come to count
+                rows = end - waiting - lost
             member = self._host.words.member(seat.slot)
             if member.rows != rows:
                 member.rows = rows
             if member.lost != lost:
                 member.lost = lost
 
-    def _missing(self, seat: Seat, until: int = -1) -> int:
-        """Rows between and behind what was read of a member's generations, which nobody will read any more.
+    def _missing(self, seat: Seat, until: int = -1) -> tuple[int, int]:
+        """Rows between and behind what was read of a member's generations, which nobody will read any more, and where all that ends.
 
-        ``until``: only up to a generation that is about to go.
+        ``until``: only up to a generation that is about to go. The end is how many rows the member had written there, -1: not known.
         """
         position = self._accounts[seat.slot].position
         written = self._host.words.member(seat.slot).written
@@ -183,9 +188,12 @@ class Lanes:
             if position >= 0:
                 missing += max(0, reading.rows_before - position)
             position, open_end = self._end_of(reading, written), reading.broken is not None
-        if open_end and position >= 0 and until < 0:
+        if not open_end or until >= 0:
+            return missing, -1 if open_end else position
+        if position >= 0:
             missing += max(0, written - position)
-        return missing
+            position = max(written, position)
+        return missing, position
 
     @staticmethod
     def _end_of(reading: Reading, written: int) -> int:
@@ -229,13 +237,14 @@ class Lanes:
 
     def _remove(self, seat: Seat, generation: int) -> None:
         account = self._accounts[seat.slot]
-        missing = self._missing(seat, generation)
+        missing, _ = self._missing(seat, generation)
         reader = self._readers.pop((seat.slot, generation), -1)
         name = lane_name(self._host.tree.token, self._host.serial, seat.slot, generation)
         if reader >= 0:
             reading = self.reading(reader)
             end = self._end_of(reading, self._host.words.member(seat.slot).written)
-            account = _Account(account.rows + reading.done, account.lost + reading.given_up + missing, end)
+            lost = account.lost + reading.given_up + missing
+            account = _Account(account.rows + reading.done if end < 0 else end - lost, lost, end)
             self._hopper.remove_reader(reader)
         self._accounts[seat.slot] = account
         size = 0
@@ -255,7 +264,8 @@ class Lanes:
             return False
         account = self._accounts[seat.slot]
         if account.position >= 0:
-            account = account._replace(lost=account.lost + max(0, member.written - account.position))
+            lost = account.lost + max(0, member.written - account.position)
+            account = account._replace(rows=max(member.written, account.position) - lost, lost=lost)
         member.rows, member.lost = account.rows, account.lost
         causes = {"dropped_full": member.dropped_full, "dropped_size": member.dropped_size, "lost": account.lost}
         if any(causes.values()):

@@ -360,3 +360,27 @@ rr.disconnect()
     assert result.stdout == "went on\n"
     assert "are lost" in result.stderr
     assert scalars(check(tmp_path / "other.rrd"), "/rows") == [1]
+
+
+def test_rows_that_a_dead_aggregator_did_not_count(tmp_path):
+    """Seen: an aggregator wrote rows and was killed before it counted them; its successor never did, and they "had no sink"."""
+    result = run(
+        """
+        import os
+        import shmrerun as rr
+        rr.init("counted"); rr.save("out.rrd")
+        for i in range(100): rr.log("rows", rr.Scalars(i))
+        session = rr.get_global_data_recording()._stream.session
+        session.flush()
+        session.member.rows = 7  # as it was when the others were written
+        os.kill(session.tree.words.aggregator_pid, 9)
+        rr.log("rows", rr.Scalars(100))
+        session.flush()
+        member = session.member
+        print(member.written - member.rows - member.lost, member.lost)
+        rr.disconnect()
+        """,
+        tmp_path,
+    )
+    assert (result.stdout, result.stderr) == ("0 0\n", "")
+    assert scalars(check(tmp_path / "out.rrd"), "/rows") == list(range(101))

@@ -47,12 +47,15 @@ def test_two_kills_in_a_row(tmp_path, milliseconds):
             os.kill(words.aggregator_pid, signal.SIGKILL)
             log_until(after(0.2), state)
             rr.disconnect()
+            member = session.member
+            assert member.written == member.rows + member.lost == state[0] + session.own_rows, (member.written, member.rows, member.lost)
             print(state[0])
         """,
         tmp_path,
         arguments=(milliseconds, ROUNDS),
         deadline=60 + 10 * ROUNDS,
     )
+    assert result.stderr == ""
     for number, count in enumerate(map(int, result.stdout.split())):
         rows = check(tmp_path / f"out{number}.rrd")
         assert sorted(value for entity in range(7) for value in scalars(rows, f"/e/{entity}")) == list(range(count))
