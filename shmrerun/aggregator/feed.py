@@ -206,7 +206,7 @@ class Feed:
         except (OSError, RuntimeError):
             return False
         self.table.moved(sink.slot, fd, path)
-        log = self._log(fd, self.table.read(sink.slot))
+        log = self._log(fd, sink._replace(path=path))
         if other is not None:
             try:
                 log.take_over(other, start)

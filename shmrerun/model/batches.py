@@ -281,7 +281,8 @@ class DescribedComponentBatch:
         self._descriptor = descriptor
         self._cell: tuple[Column, Parts] | None = None
         if isinstance(batch, FieldBatch):  # its parts are known, and do not change: no array has to be made and taken apart
-            self._cell = Column(*descriptor._key, batch._column.arrow), batch._parts
+            names = descriptor.component, descriptor.archetype, descriptor.component_type  # it may be one of rerun-sdk
+            self._cell = Column(*names, batch._column.arrow), batch._parts
 
     def component_descriptor(self) -> ComponentDescriptor:
         """Return the descriptor."""
