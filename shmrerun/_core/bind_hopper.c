@@ -384,8 +384,9 @@ static PyObject *hopper_reader(Hopper *self, PyObject *number) {
     if (!reader) return NULL;
     return Py_BuildValue("KKKKKKKKKLz", (unsigned long long)reader->closed, (unsigned long long)reader->tail,
                          (unsigned long long)reader->read, (unsigned long long)reader->low, (unsigned long long)reader->count,
-                         (unsigned long long)reader->rows_waiting, (unsigned long long)reader->rows_done, (unsigned long long)reader->rows_lost,
-                         (unsigned long long)reader->rows_before, reader->synced ? (long long)reader->rows_read : -1LL, reader->broken);
+                         (unsigned long long)reader->rows_waiting, (unsigned long long)reader->rows_done,
+                         (unsigned long long)reader->rows_lost, (unsigned long long)reader->rows_before,
+                         reader->synced ? (long long)reader->rows_read : -1LL, reader->broken);
 }
 
 static int hopper_set_seen(Hopper *self, PyObject *value, void *Py_UNUSED(closure)) {
