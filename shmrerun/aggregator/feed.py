@@ -150,9 +150,7 @@ class Feed:
                 return
             buffered = self._only_buffer()
         try:
-            log = self._open_file(sink)
-            if buffered is not None and self.log is not None:
-                log.take_over(self.log)
+            log = self._open_file(sink, self.log if buffered is not None else None)
         except OSError as error:
             self.table.fail(sink, error)
             return
@@ -174,8 +172,8 @@ class Feed:
         if scan_from == 0:
             self._control.tried(b"", 0)
 
-    def _open_file(self, sink: Sink) -> CommitLog:
-        """Open what a wish names: the very file that the caller opened."""
+    def _open_file(self, sink: Sink, buffered: CommitLog | None) -> CommitLog:
+        """Open what a wish names, the very file that the caller opened, and begin it with what was buffered."""
         log = self._log(open_callers(sink), sink)
         if not log.lock():
             log.close()
@@ -185,7 +183,9 @@ class Feed:
                 log.resume(0, want_ids=False)
             else:
                 log.clear()
-        except BaseException:
+            if buffered is not None:
+                log.take_over(buffered)
+        except BaseException:  # of any type: the wish is looked at again, and the file is to be free then
             log.close()
             raise
         return log
@@ -207,13 +207,15 @@ class Feed:
             return False
         self.table.moved(sink.slot, fd, path)
         log = self._log(fd, sink._replace(path=path))
-        if other is not None:
-            try:
+        try:
+            if other is not None:
                 log.take_over(other, start)
-            except OSError:
-                log.close()
-                os.unlink(path)
+        except BaseException as error:
+            log.close()
+            os.unlink(path)
+            if isinstance(error, OSError):
                 return False
+            raise
         self._use(self.table.begin(sink), log, 0)
         return True
 
