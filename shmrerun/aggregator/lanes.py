@@ -3,8 +3,7 @@
 Counting: a member's ``written`` names every row that it published, and each generation says how many came before it. So whatever
 becomes of a lane (its memory was damaged, removed, or makes no sense), the rows that are missing are known exactly: between two
 generations, or at the end of the member, what was written and not read is ``lost``; what was read, and neither waits nor is lost, is in the
-log, whoever wrote it there. A generation that is read no more is *refused*: its
-producer goes on in the next one at its next row.
+log, whoever wrote it there. A generation that is read no more is *refused*: its producer goes on in the next one at its next row.
 """
 
 from __future__ import annotations
