@@ -145,7 +145,7 @@ static PyObject *core_write_behind(PyObject *Py_UNUSED(self), PyObject *args) {
     int fd;
     long long offset, size;
     if (!PyArg_ParseTuple(args, "iLL", &fd, &offset, &size)) return NULL;
-    Py_BEGIN_ALLOW_THREADS(void)
+    Py_BEGIN_ALLOW_THREADS
     sync_file_range(fd, offset, size, SYNC_FILE_RANGE_WRITE);
     Py_END_ALLOW_THREADS
     Py_RETURN_NONE;

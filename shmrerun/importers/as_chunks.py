@@ -7,10 +7,8 @@ import queue
 import threading
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from shmrerun.errors import RerunWarning, _emit
-from shmrerun.importers.task import ImportFailedError, Request, Task
+from shmrerun.importers.task import ImportFailedError, Request, Task, columns_of_row
 from shmrerun.rrd.chunk_object import Chunk
 
 if TYPE_CHECKING:
@@ -43,32 +41,11 @@ class ChunkTask(Task):
 
     def log(self, entity_path: str, *entity: Any, static: bool = True) -> None:
         """Make a static chunk of archetypes."""
-        columns = [
-            _OneRow(batch.component_descriptor(), pa.ListArray.from_arrays(pa.array([0, len(values)], pa.int32()), values))
-            for one in entity
-            for batch in one.as_component_batches()
-            for values in (_storage(batch.as_arrow_array()),)
-        ]
-        self._put(Chunk.from_columns(entity_path, [], columns))
+        self._put(Chunk.from_columns(entity_path, [], columns_of_row(*entity)))
 
     def send_columns(self, entity_path: str, indexes: Any, columns: Any) -> None:
         """Make a chunk of columns."""
         self._put(Chunk.from_columns(entity_path, indexes, columns))
-
-
-class _OneRow:
-    def __init__(self, descriptor: Any, array: Any) -> None:
-        self._descriptor, self._array = descriptor, array
-
-    def component_descriptor(self) -> Any:
-        return self._descriptor
-
-    def as_arrow_array(self) -> Any:
-        return self._array
-
-
-def _storage(array: Any) -> Any:
-    return array.storage if isinstance(array, pa.ExtensionArray) else array
 
 
 def chunks_of(path: str, prefix: str | None, load: Callable[[ChunkTask], None]) -> Iterator[Chunk]:

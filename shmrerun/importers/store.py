@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from shmrerun import _core
+from shmrerun.importers.task import columns_of_row
 from shmrerun.model import entity_paths
 from shmrerun.model.arrow_types import type_text
 from shmrerun.model.parts import DURATION, SEQUENCE, TIMESTAMP, Column
@@ -50,24 +51,4 @@ class Store:
 
     def log(self, entity_path: str, archetype: Any) -> None:
         """Log one static row."""
-        columns = [
-            _Row(batch.component_descriptor(), pa.ListArray.from_arrays(pa.array([0, len(values)], pa.int32()), values))
-            for batch in archetype.as_component_batches()
-            for values in (_plain(batch.as_arrow_array()),)
-        ]
-        self.send_columns(entity_path, [], columns)
-
-
-class _Row:
-    def __init__(self, descriptor: Any, array: Any) -> None:
-        self._descriptor, self._array = descriptor, array
-
-    def component_descriptor(self) -> Any:
-        return self._descriptor
-
-    def as_arrow_array(self) -> Any:
-        return self._array
-
-
-def _plain(array: Any) -> Any:
-    return array.storage if isinstance(array, pa.ExtensionArray) else array
+        self.send_columns(entity_path, [], columns_of_row(archetype))

@@ -157,6 +157,20 @@ class Column:
         return self._array
 
 
+def columns_of_row(*archetypes: Any) -> list[Column]:
+    """The components of one row of archetypes."""
+    import pyarrow as pa
+
+    found = []
+    for batch in (batch for archetype in archetypes for batch in archetype.as_component_batches()):
+        values, names = batch.as_arrow_array(), batch.component_descriptor()
+        if isinstance(values, pa.ExtensionArray):
+            values = values.storage
+        lists = pa.ListArray.from_arrays(pa.array([0, len(values)], pa.int32()), values)
+        found.append(Column(names.component, lists, names.archetype, names.component_type))
+    return found
+
+
 def lists_of_one(values: Any, *, is_nullable: bool = True) -> Any:
     """An array with each value in a list of its own."""
     import numpy as np

@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from helpers import read_rows
 
 rerun = pytest.importorskip("rerun")
 
@@ -76,3 +77,23 @@ def test_converters_of_batches():
         assert batch._converter(None) is None
         assert batch._converter([0xFF]).as_arrow_array().to_pylist() == [0xFF]
         assert isinstance(batch._converter([]), batch)
+
+
+def test_described_batches_are_logged_by_the_internal_name(tmp_path):
+    """Rerun's benchmarks log the batches of an archetype by `_log_components`; the row is what `log` makes of them."""
+    program = """
+import sys
+import shmrerun
+shmrerun.install_as_rerun()
+import rerun as rr
+from rerun._log import _log_components
+rr.init("alias", send_properties=False)
+rr.save(sys.argv[1])
+_log_components("a", rr.Scalars(42.0).as_component_batches(), static=True)
+rr.disconnect()
+"""
+    path = tmp_path / "out.rrd"
+    done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = read_rows(path)
+    assert [row["Scalars:scalars"] for row in rows["/a"]] == [[42.0]]

@@ -2,14 +2,11 @@
 
 import time
 
+import helpers_foxglove as foxglove
 import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from helpers import read_rows
 from helpers_importers import columns_of, log
-
-pytest.importorskip("mcap_protobuf")
-pytest.importorskip("foxglove_schemas_protobuf")
-import helpers_foxglove as foxglove
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from shmrerun.importers import mcap_foxglove
 

@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import rerun.chunk as theirs_chunk
+import rerun.experimental as theirs_experimental
 import test_tables
 from test_mcap import plain
 
@@ -16,8 +18,6 @@ import shmrerun.chunk
 import shmrerun.experimental
 from shmrerun.errors import RerunWarning
 
-theirs_chunk = pytest.importorskip("rerun.chunk")
-theirs_experimental = pytest.importorskip("rerun.experimental")
 OURS, THEIRS = (shmrerun.chunk, shmrerun.experimental), (theirs_chunk, theirs_experimental)
 
 

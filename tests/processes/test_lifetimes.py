@@ -418,3 +418,25 @@ def test_an_aggregator_that_stands_still_is_not_waited_for(tmp_path):
     )
     assert 0.4 < float(result.stdout) < 3.9
     assert "did not wait any longer for out.rrd" in result.stderr.replace(str(tmp_path) + "/", "")
+
+
+def test_the_aggregator_does_without_pandas(tmp_path):
+    """pyarrow would import it with the first array, though nothing needs it."""
+    result = run(
+        """
+        import pandas, sys
+        import shmrerun as rr
+        rr.init("pandas")
+        rr.save("out.rrd")
+        rr.log("rows", rr.Scalars(1))
+        recording = rr.get_global_data_recording()
+        pid = recording._stream.session.tree.words.aggregator_pid
+        rr.save("other.rrd")  # so the first one has its footer
+        with open(f"/proc/{pid}/maps") as file:
+            maps = file.read()
+        print("/pyarrow/" in maps, "/pandas/" in maps)
+        """,
+        tmp_path,
+    )
+    assert result.stdout == "True False\n"
+    assert has_footer(tmp_path / "out.rrd")
