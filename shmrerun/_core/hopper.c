@@ -264,11 +264,12 @@ static bool index_record(struct hopper *hopper, uint32_t number, uint64_t log_si
         reader->broken = "a record changed while it was read";
         return false;
     }
-    uint32_t group = record.shape && record.shape <= reader->shapes ? reader->groups[record.shape - 1] : 0;
-    if (!group || group > hopper->groups_count) {
+    if (!record.shape || record.shape > reader->shapes) {
         reader->broken = "a row of an unknown shape";
         return false;
     }
+    uint32_t group = record.shape <= reader->shapes_size ? reader->groups[record.shape - 1] : 0;
+    if (!group || group > hopper->groups_count) return false; /* whoever was to define it failed at that, and hosts anew */
     if (reader->synced && record.sequence != reader->sequence) {
         reader->broken = "a row out of sequence";
         return false;

@@ -226,11 +226,11 @@ class CommitLog:
         from shmrerun.rrd import encoder
         from shmrerun.rrd.chunk import encode
 
+        encoded = encode(chunk)
         if not self.size or self._lacks_info:
             self._start()
         if not self._store_id:
             self._store_id = encoder.store_id(*self._ids)
-        encoded = encode(chunk)
         buffers, total = encoder.arrow_msg(self._store_id, encoded)
         offset = self.size
         self._write(buffers, total)

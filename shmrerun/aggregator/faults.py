@@ -7,6 +7,24 @@ import sys
 import traceback
 
 MOST_BYTES = 64 * 1024
+_ANEW = "SHMRERUN_ANEW"  # in the environment of a process that began anew
+
+
+class UnsureError(Exception):
+    """Rows are about to be given up by a process that may itself be what is broken."""
+
+
+def may_begin_anew() -> bool:
+    """Whether this process is the first."""
+    return _ANEW not in os.environ
+
+
+def begin_anew() -> None:
+    """Become a fresh process of the same pid, once: an import that failed half way, for one, is not mended in its process."""
+    if may_begin_anew():
+        note("begins anew")
+        os.environ[_ANEW] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - the command that began this process
 
 
 def note(text: str = "") -> None:

@@ -16,6 +16,7 @@ import contextlib
 import errno
 import os
 import time
+import weakref
 from typing import TYPE_CHECKING
 
 from shmrerun.aggregator.commit_log import CommitLog
@@ -62,6 +63,7 @@ class Feed:
         self._control = control
         self._commit = commit
         self._sink: Sink | None = None  # the entry of the log
+        self._logs: weakref.WeakSet[CommitLog] = weakref.WeakSet()  # all that were made here: the open ones are held by the pool
         self.table = SinkTable(control)
         self.followers = Followers(control, self.table)
         self._limit = 1 << 62  # of a spool; set when there is one
@@ -116,9 +118,11 @@ class Feed:
     def _log(self, fd: int, sink: Sink) -> CommitLog:
         words = self._control.words
         ids = (words.text("application"), words.text("recording"))
-        return CommitLog(
+        log = CommitLog(
             fd, sink.path, ids, self._control.pool, write_footer=not sink.flags & SINK_NO_FOOTER, is_spool=sink.kind == SINK_SPOOL
         )
+        self._logs.add(log)
+        return log
 
     # ---- wishes
 
@@ -338,13 +342,18 @@ class Feed:
         return True
 
     def give_up(self) -> None:
-        """The session is given up: close what is open, as it is."""
-        self.followers.stop()
-        if self.log is not None:
-            with contextlib.suppress(Exception):
+        """The session is given up: finish the log as far as it goes, and close what is open."""
+        with contextlib.suppress(Exception):
+            if self.log is not None:
                 self.log.finish()
+        self.leave()
+
+    def leave(self) -> None:
+        """Close what is open, as it is, which frees the files' locks. Never raises."""
+        self.followers.leave()
+        for log in list(self._logs):
             with contextlib.suppress(Exception):
-                self.log.close()
+                log.close()
 
     # ---- while rows flow
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from shmrerun.shm.words import SinkView
 
 _RETRY_SECONDS = 0.5  # after an error
+_JOIN_SECONDS = 10.0
 _STALLED_SECONDS = 10.0  # at the end: a FIFO that nobody opens for reading in this time gets no more
 
 
@@ -171,6 +172,10 @@ class Follower:
         with self._entry_lock:
             self._stopped.set()
         self._news.set()
+
+    def join(self) -> None:
+        """After :meth:`stop`: wait until nothing more is written, which takes as long as a write that is under way."""
+        self._thread.join(_JOIN_SECONDS)
 
     def _run(self) -> None:
         try:

@@ -190,7 +190,10 @@ class Followers:
         if rows:
             self._control.say(f"{rows:,} rows were not delivered: what they were to go to did not take them in time")
 
-    def stop(self) -> None:
-        """Leave all as they are."""
+    def leave(self) -> None:
+        """Stop all, and let nothing of theirs go on: another host is about to go on at the places that the table has. Never raises."""
         for follower in self._by_slot.values():
             follower.stop()
+        for follower in self._by_slot.values():
+            follower.join()
+        self._by_slot = {}

@@ -43,14 +43,18 @@ WAITING_NANOS = 2_000_000  # a wish that waits for a follower is looked at again
 
 
 class Host:
-    """A hosted session. One thread."""
+    """A hosted session. One thread.
 
-    def __init__(self, tree: Tree, serial: int, pool: Descriptors, live: LiveWorker) -> None:
+    Made anew after a turn that failed, in the process that was its host or in another one; ``failures``: so many did in a row.
+    """
+
+    def __init__(self, tree: Tree, serial: int, pool: Descriptors, live: LiveWorker, failures: int = 0) -> None:
         self.tree = tree
         self.token = tree.token
         self.directory = tree.directory
         self._live = live
         self.serial = serial
+        self.failures = failures
         self.pool = pool
         self.segment = open_session(tree.token, serial)
         self.words = SessionView(self.segment)
@@ -70,7 +74,11 @@ class Host:
         self.feed = Feed(self, self.commit)
         self.lanes = Lanes(self, self._hopper, self._note)
         self._hopper.scanned_from = 0
-        self.feed.resume()
+        try:
+            self.feed.resume()
+        except BaseException:
+            self.leave()
+            raise
         self._writer = Writer(self, self._hopper, self._batcher, self.feed, self.words.unsorted_rows)
 
     # ---- a turn
@@ -200,6 +208,10 @@ class Host:
         segments.unlink(session_name(self.tree.token, self.serial))
         self.tree.remove_session(self.serial)
         self.ended = True
+
+    def leave(self) -> None:
+        """Let go of everything as it is, as a death would; another host goes on. Never raises."""
+        self.feed.leave()
 
     def abandon(self, dead: set[int]) -> bool:
         """Give up a session that fails in every turn, once nobody is left in it: finish its file as far as it goes, remove its memory."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from shmrerun.errors import SegmentError
 from shmrerun.shm import segments
 from shmrerun.shm.session import lane_name
 from shmrerun.shm.words import LANE_MAGIC, LANE_OPEN, LaneView, SessionView
@@ -114,7 +115,7 @@ class Lanes:
                     self._accounts[seat.slot] = self._accounts[seat.slot]._replace(position=-1)  # its rows are counted already
                 return
             why = "somebody removed it"
-        except (OSError, ValueError, RuntimeError) as error:
+        except (SegmentError, ValueError) as error:
             why = str(error)
         else:
             return

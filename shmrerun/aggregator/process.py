@@ -8,11 +8,12 @@ and again is waited for longer and longer, and given up at last: no aggregator o
 from __future__ import annotations
 
 import contextlib
+import gc
+import importlib
 import os
 import select
 import signal
 import sys
-import threading
 import time
 import traceback
 from typing import TYPE_CHECKING
@@ -38,6 +39,8 @@ FAILURES = 50  # a session that fails this often, and has nobody left, is given 
 UNLOCKED_NANOS = 2_000_000_000
 REAP_NANOS = 250_000_000
 RECOUNT_NANOS = 10_000_000_000  # the budget is counted anew so often, and sooner after deaths
+AHEAD = ("numpy", "pyarrow", "shmrerun.rrd.chunk", "shmrerun.rrd.encoder", "shmrerun.rrd.footer")  # what the first chunk will need
+DOUBTS = 3  # failures in a row after which the process begins anew
 LOOP_FAILURES = 12  # the loop itself fails so often in a row, over half a minute: the aggregator ends
 
 
@@ -60,6 +63,7 @@ class Aggregator:
         self._unlocked: dict[int, tuple[int, int]] = {}  # slot -> serial, and since when its lock is free though it lives
         self._next_reap = 0
         self._next_recount = 0
+        self._ahead = list(AHEAD)
 
     # ---- election
 
@@ -93,6 +97,8 @@ class Aggregator:
             except Exception:  # a fault of the loop itself: everything it needs is in shared memory, so go on
                 faults.note()
                 pause = backoff.fail()
+                if backoff.count == DOUBTS:
+                    faults.begin_anew()
                 if backoff.is_hopeless:
                     faults.note(f"the aggregator gives up after {backoff.count} failures in a row")
                     return
@@ -107,59 +113,78 @@ class Aggregator:
         if now >= self._next_reap:
             self._next_reap = now + REAP_NANOS
             self._look_for_dead()
-        self._adopt()
+        waiting = self._adopt()
         stopping, self.stopping = self.stopping, False
         due = [due for host in list(self.hosts.values()) if (due := self._turn(host, now, end_all=stopping)) is not None]
         self._forget_dead()
-        if self.tree.recount or now >= self._next_recount:
+        if not waiting and (self.tree.recount or now >= self._next_recount):
             self._next_recount = now + RECOUNT_NANOS
             self.tree.recount = not budget.recount(self.tree, _Members(self.hosts))
-        if not self.hosts and not self._dead and self._nobody_left() and self._end():
+        if not self.hosts and not waiting and not self._dead and self._nobody_left() and self._end():
             return True
-        self._sleep(min(due, default=None))
+        if self._ahead:
+            self._import_ahead()
+        else:
+            self._sleep(min([*due, *waiting], default=None))
         return False
 
+    def _import_ahead(self) -> None:
+        """Import one thing, and look again who asks for something.
+
+        Never in a thread of its own: of two that import at once, one may find a package that the other has not finished, which breaks it.
+        """
+        with contextlib.suppress(Exception):  # who needs it will say so
+            importlib.import_module(self._ahead.pop(0))
+
     def _turn(self, host: Host, now: int, *, end_all: bool) -> int | None:
-        """One turn of a session. One bad session never stops the others; one that failed waits."""
-        failures = self._failures.get(host.serial)
-        if failures is not None and now < failures.until:
-            return failures.until
+        """One turn of a session. One bad session never stops the others."""
         try:
             due = host.turn(now, self._dead, end_all=end_all)
         except Exception as error:
-            failures = self._failures.setdefault(host.serial, faults.Backoff(0.05, 1.0, FAILURES))
-            pause = failures.fail()
-            faults.note()
-            with contextlib.suppress(Exception):
-                host.say(f"the aggregator failed on this recording ({failures.count} times): {error!r} {traceback.format_exc()[-300:]}")
-            if failures.is_hopeless and host.abandon(self._dead):
-                self._drop(host.serial)
-            failures.until = now + int(pause * 1e9)
-            return failures.until
+            return self._failed(host, error)
         self._failures.pop(host.serial, None)
+        host.failures = 0
         if host.ended:
-            self._drop(host.serial)
+            self.hosts.pop(host.serial)
         return due
 
-    def _drop(self, serial: int) -> None:
-        self.hosts.pop(serial, None)
-        self._failures.pop(serial, None)
+    def _failed(self, host: Host, error: Exception) -> int:
+        """A turn ended half done: forget the host as if it had died; all that the next one needs is in shared memory. When that is made."""
+        with contextlib.suppress(Exception):
+            host.say(f"the aggregator failed on this recording: {error!r} {traceback.format_exc()[-300:]}")
+        failures = self._back_off(host.serial, error)
+        del self.hosts[host.serial]
+        if failures.is_hopeless and host.abandon(self._dead):
+            self._failures.pop(host.serial)
+        else:
+            host.leave()
+        gc.collect()  # a host and its parts refer to each other; its mappings are to go
+        return failures.until
 
-    def _adopt(self) -> None:
-        """Host sessions that were entered into the table since the last turn."""
-        for _, serial, _ in self.tree.sessions():
-            if serial in self.hosts:
+    def _back_off(self, serial: int, error: Exception) -> faults.Backoff:
+        """A session failed: wait for longer and longer."""
+        faults.note()
+        failures = self._failures.setdefault(serial, faults.Backoff(0.05, 1.0, FAILURES))
+        failures.until = _core.monotonic() + int(failures.fail() * 1e9)
+        if failures.count == DOUBTS or isinstance(error, faults.UnsureError):
+            faults.begin_anew()
+        return failures
+
+    def _adopt(self) -> list[int]:
+        """Host the sessions of the table that are not hosted; when those that failed are tried again."""
+        serials = [serial for _, serial, _ in self.tree.sessions()]
+        for serial in serials:
+            failures = self._failures.get(serial)
+            if serial in self.hosts or (failures is not None and _core.monotonic() < failures.until):
                 continue
             try:
-                self.hosts[serial] = Host(self.tree, serial, self._pool, self._live)
+                self.hosts[serial] = Host(self.tree, serial, self._pool, self._live, failures.count if failures is not None else 0)
             except FileNotFoundError:
                 self.tree.remove_session(serial)
-            except Exception:
-                failures = self._failures.setdefault(serial, faults.Backoff(0.05, 1.0, FAILURES))
-                failures.fail()
-                faults.note()
-                if failures.is_hopeless:
+            except Exception as error:
+                if self._back_off(serial, error).is_hopeless:
                     self.tree.remove_session(serial)
+        return [self._failures[serial].until for serial in serials if serial not in self.hosts and serial in self._failures]
 
     def _open_bell(self) -> None:
         path = f"{self.tree.directory}/bell"
@@ -304,14 +329,6 @@ class _Members:
         return iter([host.words.members() for host in self._hosts.values()])
 
 
-def _import_ahead() -> None:
-    """What the first chunk will need, while lanes are being drained already."""
-    import shmrerun.model.arrow_types
-    import shmrerun.rrd.chunk
-    import shmrerun.rrd.encoder
-    import shmrerun.rrd.footer  # noqa: F401
-
-
 def main() -> None:
     """Run the aggregator of the tree named by the second word of the command line, ``shmrerun aggregator <tree>``."""
     token = sys.argv[3] if sys.argv[1:3] == ["shmrerun", "aggregator"] else sys.argv[-1]
@@ -335,13 +352,10 @@ def main() -> None:
     if not aggregator.elect():
         faults.note("another aggregator lives")
         return
-    importer = threading.Thread(target=_import_ahead, daemon=True)
-    importer.start()
     try:
         aggregator.run()
     except Exception:
         faults.note()
-    importer.join(5)
 
 
 __all__ = ["Aggregator", "main"]

@@ -110,6 +110,9 @@ class Served:
     def stop(self) -> None:
         """Its entry is about to be free: whoever serves it sees that."""
 
+    def join(self) -> None:
+        """Whoever serves it goes on with the next aggregator, or host, as well."""
+
 
 class LiveWorker:
     """The tree's live worker, while there is a sink for it."""

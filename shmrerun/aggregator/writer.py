@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from shmrerun.aggregator import faults
 from shmrerun.aggregator.merge import Family, Group, Shape, Taken
 from shmrerun.shm.words import SessionView
 
@@ -27,6 +28,7 @@ class Host(Protocol):
     """The session that is written."""
 
     words: SessionView
+    failures: int  # turns that failed in a row before this one
 
     def say(self, text: str) -> None:
         """Leave a message for the owner."""
@@ -39,7 +41,7 @@ class Writer:
         self._host, self._hopper, self._batcher, self._feed = host, hopper, batcher, feed
         self._unsorted_rows = unsorted_rows
         self._most_bytes = min(max(CHUNK_BYTES, batcher.num_bytes), MOST_BYTES)
-        self._groups: list[Group] = []
+        self._groups: dict[int, Group] = {}
         self._shapes: dict[tuple[int, bytes, bytes], Shape] = {}
         self._group_of: dict[Shape, dict[str, int]] = {}  # by path
         self._families: dict[int, Family] = {}  # of the groups that are not alone in theirs
@@ -65,24 +67,27 @@ class Writer:
         lanes.refuse_broken()
 
     def _group_number(self, raw_path: bytes, definition: tuple[int, bytes, bytes]) -> int:
-        """The group of a shape and an entity; 0: it makes no sense."""
+        """The group of a shape and an entity; 0: it makes no sense.
+
+        What does not parse is told by a ValueError. Anything else may pass (no memory, an import that failed), so it is tried again.
+        """
         try:
             path = raw_path.decode("utf-8")
             shape = self._shapes.get(definition)
             if shape is None:
                 shape = self._shapes[definition] = Shape(*definition)
-            known = self._group_of.setdefault(shape, {})
-            group = known.get(path)
-            if group is None:
-                group = self._hopper.add_group(shape.nodes, shape.times_in_records)
-                known[path] = group
-                self._groups.append(Group(path, shape))
-                self._find_family(group, path, shape)
-        except MemoryError:
-            raise
         except Exception as error:
+            if isinstance(error, MemoryError) or (not isinstance(error, ValueError) and self._host.failures < ENCODE_TRIES):
+                raise
             self._host.say(f"a lane defines a shape that makes no sense: {error}")
             return 0
+        known = self._group_of.setdefault(shape, {})
+        group = known.get(path)
+        if group is None:
+            group = self._hopper.add_group(shape.nodes, shape.times_in_records)
+            self._groups[group] = Group(path, shape)
+            self._find_family(group, path, shape)
+            known[path] = group
         return group
 
     def _find_family(self, group: int, path: str, shape: Shape) -> None:
@@ -92,7 +97,7 @@ class Writer:
         first = self._first_of.setdefault(shape.family, {}).setdefault(path, group)
         if first == group:
             return
-        family = self._families.get(first) or Family(first, self._groups[first - 1].shape)
+        family = self._families.get(first) or Family(first, self._groups[first].shape)
         if family.admit(group, shape):
             self._families[first] = self._families[group] = family
 
@@ -113,7 +118,7 @@ class Writer:
         elif now < self.retry and not asked:
             return False
         due = [group for group, _, _ in pending] if everything else self._batcher.due(pending, now)
-        messages = [group for group, _, _ in pending if self._groups[group - 1].shape.is_message]  # due at once, and before what waits
+        messages = [group for group, _, _ in pending if self._groups[group].shape.is_message]  # due at once, and before what waits
         waiting = {group: (rows, size) for group, rows, size in pending}
         clean = True
         for group in [*messages, *due, *pressed]:
@@ -142,9 +147,13 @@ class Writer:
     def _write(self, groups: list[int]) -> bool:
         """Write all pending rows of a group, or of several of one family. False: not now; what was not written is pending."""
         while taken := self._take_all(groups):
+            before = self._feed.size()
             try:
                 size = self._append(taken)
             except BaseException as error:
+                is_message = taken[0].group.shape.is_message
+                if self._feed.size() != before or (is_message and not isinstance(error, (OSError, ValueError))):
+                    raise  # they may be in the log: who hosts the session next looks for them there
                 for part in taken:
                     self._hopper.restore(part.token)
                 if isinstance(error, OSError):
@@ -180,13 +189,15 @@ class Writer:
     def _lose_one(self, groups: list[int], taken: list[Taken], error: Exception) -> bool:
         """Rows that were restored do not become a chunk. False: try again later, as it may pass, or want of memory; True: go on at once.
 
-        After some tries rows are taken one by one, and one that fails alone is lost.
+        After some tries rows are taken one by one, and one that fails alone, in a fresh process as well, is lost.
         """
         if isinstance(error, MemoryError):
             return False
         for group in groups:
             self._failures[group] = self._failures.get(group, 0) + 1
         alone = len(groups) == 1 and self._failures[groups[0]] > ENCODE_TRIES
+        if alone and sum(part.rows for part in taken) == 1 and faults.may_begin_anew():
+            raise faults.UnsureError(f"a row of {taken[0].group.path}") from error
         if alone and sum(part.rows for part in taken) == 1 and (part := self._take(groups[0])) is not None:
             self._host.say(f"a row of {part.group.path} cannot be encoded and is lost: {error!r}")
             self._host.words.add(SessionView.dropped, part.rows)
@@ -207,7 +218,7 @@ class Writer:
 
     def _take(self, number: int) -> Taken | None:
         """The next rows of a group that make one chunk."""
-        group = self._groups[number - 1]
+        group = self._groups[number]
         most = 1 if group.shape.is_alone or self._failures.get(number, 0) > ENCODE_TRIES else max(1, self._batcher.num_rows)
         while True:
             token, rows, lost, ids, times, ticks, columns = self._hopper.take(number, self._unsorted_rows, most, self._most_bytes)

@@ -170,8 +170,9 @@ def _find_spilled(name: str) -> int:
     for place in places.spill_places(places.token_of(name)):
         try:
             return os.open(f"{place}/{name}", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except OSError:
-            continue
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):  # it may be there
+                raise
     raise FileNotFoundError(errno.ENOENT, "no such segment", name)
 
 

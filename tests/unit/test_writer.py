@@ -9,14 +9,16 @@ import tracemalloc
 import pytest
 
 from shmrerun import _core, framing
+from shmrerun.aggregator import faults, writer
 from shmrerun.aggregator.batcher import Batcher
 from shmrerun.aggregator.commit_log import CommitLog
 from shmrerun.aggregator.descriptors import Descriptors
 from shmrerun.aggregator.merge import SCHEMAS
-from shmrerun.aggregator.writer import Writer
+from shmrerun.aggregator.writer import ENCODE_TRIES, Writer
 from shmrerun.model.archetype import archetype_class
 from shmrerun.model.parts import Column, ColumnSet
 from shmrerun.rrd import decoder
+from shmrerun.rrd.footer import Manifest
 from shmrerun.shm import segments
 from shmrerun.shm.words import (
     LANE_MAGIC,
@@ -67,6 +69,7 @@ class Rig:
         self.log = Log(os.open(path, os.O_RDWR | os.O_CREAT), str(path), ("app", "rec"), Descriptors(100))
         self.writer = Writer(self, self.hopper, Batcher(0, 1 << 20, 1 << 62, patient=False), self, 8192)
         self.said = []
+        self.failures = 0
         self.is_failing = False
         self.attached = False
 
@@ -135,6 +138,46 @@ def test_rows_are_pending_again_after_any_exception(rig, error):
         rig.flush()
     assert rig.writer.rows == 10
     assert rig.words.dropped == 0
+
+
+@pytest.fixture(autouse=True)
+def is_second(monkeypatch):
+    """The process has begun anew already, so rows may be given up."""
+    monkeypatch.setenv(faults._ANEW, "1")
+
+
+def test_a_first_process_gives_no_row_up(rig, monkeypatch):
+    """Seen: what was broken was the process (an import had failed half way), and every row was lost, one by one."""
+    monkeypatch.delenv(faults._ANEW)
+    rig.row(4.0)
+    rig.log.poison = 4.0
+    for _ in range(ENCODE_TRIES):
+        rig.flush()
+    with pytest.raises(faults.UnsureError, match="/rows"):
+        rig.flush()
+    assert (rig.words.dropped, rig.words.failures) == (0, 0)
+
+
+def test_a_shape_is_refused_for_what_it_is(rig, monkeypatch):
+    """Seen: whatever was raised while a definition was read put the lane aside, with all of its rows."""
+    monkeypatch.setattr(writer, "Shape", lambda *_: {}["an import that failed"])
+    rig.row(0)
+    with pytest.raises(KeyError):
+        rig.flush()
+    rig.flush()  # with a hopper that knows no group for the row
+    assert (rig.pending, rig.writer.rows) == (0, 0)
+
+
+def test_what_is_in_the_log_is_not_taken_back(rig, monkeypatch):
+    """Seen: an exception after the write had the rows written again."""
+    rig.row(0)
+    rig.flush()
+    rig.row(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Manifest, "add", lambda *_: {}["no room"])
+        with pytest.raises(KeyError):
+            rig.flush()
+    assert len(list(decoder.batches(rig.log.fd))) == 2
 
 
 def test_only_the_row_that_cannot_be_encoded_is_lost(rig):
