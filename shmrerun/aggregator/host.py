@@ -27,6 +27,7 @@ from shmrerun.shm.words import (
     SWITCH_TICK_SET,
     WISH_FREE,
     WISH_MAKING,
+    WISH_OPEN,
     WISH_VERB_MASK,
     HeadView,
     SessionView,
@@ -98,6 +99,9 @@ class Host:
             self._turn, self.lanes.changed = turn, False
             self.lanes.find()
             self._free_half_made(dead)
+        first = [sink for sink in requests if sink.verb == WISH_OPEN] if self.feed.log is None else []
+        for sink in first:  # nothing was written anywhere yet, so they need not wait for what draining imports
+            self.feed.obey(sink, clean=True)
         self._batcher.is_watched = self.feed.followers.is_watched
         if self.feed.followers.is_served:
             self._live.look(now)
@@ -108,7 +112,8 @@ class Host:
         everything = flush or bool(requests) or ending or end_all
         clean = self._writer.flush(now, everything=everything, asked=everything)
         for sink in requests:
-            self.feed.obey(sink, clean=clean)
+            if sink not in first:
+                self.feed.obey(sink, clean=clean)
         if requests and self.feed.log is not None:
             clean = self._writer.flush(now, everything=True, asked=True)  # what had been buffered goes to the new sink at once
         if ending and self.feed.log is None:

@@ -39,6 +39,8 @@ def launch(role: str, token: str, directory: str) -> int:
     argv = command(role, token, _library_paths())
     keep = [f"{k}={v}" for k, v in os.environ.items() if not k.startswith(_DROPPED) or k == "PYTHONHOME"]
     keep += [f"{places.RUNTIME_VARIABLE}={os.path.dirname(directory)}", f"GLIBC_TUNABLES={_MALLOC}"]
+    if role == "aggregator":
+        keep.append("OPENBLAS_NUM_THREADS=1")  # numpy's threads, one a processor, spin for a while when it is imported, for nothing here
     try:
         return _core.launch([os.fsencode(a) for a in argv], [os.fsencode(e) for e in keep], os.fsencode(f"{directory}/faults"))
     except OSError as error:
