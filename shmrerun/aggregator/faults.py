@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import traceback
@@ -24,7 +25,8 @@ def begin_anew() -> None:
     if may_begin_anew():
         note("begins anew")
         os.environ[_ANEW] = "1"
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - the command that began this process
+        with contextlib.suppress(OSError):  # it goes on as it is
+            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - the command that began this process
 
 
 def note(text: str = "") -> None:

@@ -21,7 +21,7 @@ INJECTIONS = int(os.environ.get("MUSEUM_INJECTIONS", "60"))
 HOOK = """
 def hook():
     import os, random, signal, sys
-    source, kinds, log, limit = {hook!r}, {kinds!r}, {log!r}, {limit!r}
+    kinds, log, limit = {kinds!r}, {log!r}, {limit!r}
     random.seed(os.getpid())
     left = [random.randrange(300, 4000)]
     def profile(frame, event, function):
@@ -85,12 +85,10 @@ print(number)
 @pytest.mark.parametrize("kinds", ["call", "c_call"])
 def test_exceptions_at_every_step(tmp_path, kinds):
     """Before calls of Python and of C: all rows and messages are in the files, once, and none is called lost."""
-    plan, log, hook, python = (tmp_path / name for name in ("plan.rbl", "injected", "hook.py", "python"))
+    plan, log = tmp_path / "plan.rbl", tmp_path / "injected"
     rrb.Blueprint(rrb.TextLogView(origin="/other")).save("museum", plan)
-    hook.write_text(HOOK.format(hook=str(hook), kinds=(kinds,), log=str(log), limit=INJECTIONS))
-    python.write_text(PYTHON.format(python=sys.executable, hook=hook))
-    python.chmod(0o755)
-    done = run(PROGRAM, tmp_path, arguments=(plan, log, INJECTIONS), env={"SHMRERUN_PYTHON": str(python)}, deadline=60 + INJECTIONS)
+    python = _python(tmp_path, HOOK.format(kinds=(kinds,), log=str(log), limit=INJECTIONS))
+    done = run(PROGRAM, tmp_path, arguments=(plan, log, INJECTIONS), env=python, deadline=60 + INJECTIONS)
     said = [line for line in done.stderr.splitlines() if "the aggregator failed" not in line]
     assert not [line for line in said if "lost" in line or "dropped" in line]
     sent, last = _content(plan), int(done.stdout) - 1
@@ -98,6 +96,39 @@ def test_exceptions_at_every_step(tmp_path, kinds):
     for number in range(last + 1):
         assert _content(tmp_path / f"{number}.rrd") == {**sent, "/rows": 20, "/other": 1}, number
     assert scalars(check(tmp_path / f"{last}.rrd"), "/rows") == list(range(20))
+
+
+def test_a_broken_process_begins_anew(tmp_path):
+    """Seen: an import that had failed half way failed for ever, and each row that needed it was called impossible to encode, and lost."""
+    python = _python(tmp_path, "import os, sys\nif 'SHMRERUN_ANEW' not in os.environ: sys.modules['pyarrow'] = None\n")
+    done = run(
+        """
+        import shmrerun as rr
+        from shmrerun.testing import aggregator_pid
+        rr.init("museum")
+        rr.save("out.rrd")
+        from helpers_programs import own_tree
+        pid = aggregator_pid(own_tree())
+        for i in range(100):
+            rr.log("rows", rr.Scalars(i))
+        rr.get_global_data_recording().flush(timeout_sec=30)
+        assert pid == aggregator_pid(own_tree())
+        """,
+        tmp_path,
+        env=python,
+    )
+    assert scalars(check(tmp_path / "out.rrd"), "/rows") == list(range(100))
+    assert "pyarrow" in done.stderr
+    assert "lost" not in done.stderr
+
+
+def _python(tmp_path, hook):
+    """The environment in which aggregators run some code first."""
+    path, python = tmp_path / "hook.py", tmp_path / "python"
+    path.write_text(hook)
+    python.write_text(PYTHON.format(python=sys.executable, hook=path))
+    python.chmod(0o755)
+    return {"SHMRERUN_PYTHON": str(python)}
 
 
 def _content(path):
