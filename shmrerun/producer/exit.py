@@ -12,6 +12,7 @@ from shmrerun import _core
 from shmrerun.errors import RowsLostError, ShmrerunError, UndeliveredError, say
 from shmrerun.producer.process import this_process
 from shmrerun.producer.work import finish_work
+from shmrerun.shm.log_reader import log_of
 from shmrerun.shm.words import STATE_ENDED, STATE_OPEN
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from shmrerun.producer.process import Process
 
 
+TELL_SECONDS = 2.0  # the aggregator is given to count what went nowhere
 MOST_PATIENCE = 12  # times the patience: so long at most without progress, however busy the aggregator is
 
 
@@ -93,20 +95,26 @@ def _inherits(session: Session) -> bool:
 
 
 def tell_unsaved(session: Session) -> None:
-    """One line if rows were logged that no sink was ever set for, and nobody else is left who could set one."""
+    """One line if rows were logged that no sink was ever set for, or none took, and nobody else is left who could set one."""
     if session.active_sink() is not None or session.other_members():
         return
     session.tree.wake()
     rows = session.rows_waiting()
     if rows > 0:
         say(f"{rows:,} rows of {session.application_id!r} had no sink and are dropped: call save() to keep them")
+    elif log_of(session.words) is not None:  # what a viewer did not take waits in a spool for the next sink
+        before = session.words.dropped_limit
+        session.leave()
+        _wait_for_end(session, TELL_SECONDS, quiet=True)
+        if (rows := session.words.dropped_limit - before) > 0:
+            say(f"{rows:,} rows of {session.application_id!r} reached no sink and are dropped: call save() to keep such rows")
 
 
 def _finish(session: Session, patience: float) -> None:
     """Barrier, then leave; then wait for the footer if nobody else is left to log, as only then the aggregator writes it."""
     if session.stamp != _core.stamp():
         return
-    sink, given_up = session.active_sink(), False
+    sink, given_up, undelivered = session.active_sink(), False, False
     if session.index >= 0 and sink is not None:
         progress, waiting, told = -1, _Waiting(session), False
         while True:
@@ -117,7 +125,7 @@ def _finish(session: Session, patience: float) -> None:
                 say(str(error))
             except UndeliveredError as error:
                 say(str(error))
-                given_up = True
+                given_up = undelivered = True
                 break
             except ShmrerunError as error:
                 rows = session.words.rows
@@ -134,16 +142,19 @@ def _finish(session: Session, patience: float) -> None:
     session.print_message()
     if sink is not None and not given_up and not session.other_members():  # of two that leave at once, both are the last
         _wait_for_end(session, patience)
+    elif undelivered and not session.other_members():
+        _wait_for_end(session, TELL_SECONDS, quiet=True)  # it has a message with the number of rows
     session.print_message()
 
 
-def _wait_for_end(session: Session, patience: float) -> None:
-    """Wait until the aggregator has written the footer."""
+def _wait_for_end(session: Session, patience: float, *, quiet: bool = False) -> None:
+    """Wait until the aggregator has written the footer, or counted what went nowhere."""
     sink, waiting = session.active_sink(), _Waiting(session)
     label = sink.label if sink is not None else "the recording"
     while session.words.state != STATE_ENDED:
         if waiting.is_over(patience):
-            say(f"did not wait any longer for {label} to be complete; the aggregator goes on with it")
+            if not quiet:
+                say(f"did not wait any longer for {label} to be complete; the aggregator goes on with it")
             return
         session.tree.wake()
         time.sleep(0.001)

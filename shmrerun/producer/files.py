@@ -99,9 +99,13 @@ def _replace(target: str, own: Callable[[], set[tuple[int, int]]], deadline: flo
             fd = os.open(target, _OPEN | os.O_CREAT | os.O_EXCL, 0o666)
         except FileExistsError:
             return -1
-        if lock_file(fd, OPENER) and _names(target, fd):
-            return fd
-        os.close(fd)
+        try:
+            if lock_file(fd, OPENER) and _names(target, fd):
+                made, fd = fd, -1
+                return made
+        finally:  # also where a signal handler raised: the path must not stay locked by us
+            if fd >= 0:
+                os.close(fd)
         return -1
     finally:
         if old >= 0:

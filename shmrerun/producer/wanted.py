@@ -61,9 +61,12 @@ class Wanted:
 
     def close(self) -> None:
         """Close what was opened: the aggregator has its own."""
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __del__(self) -> None:
+        self.close()  # where a signal handler raised before it was
 
 
 class WantedFile(Wanted):

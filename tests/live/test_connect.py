@@ -76,6 +76,32 @@ print("ends")
     assert result.seconds < 15
 
 
+@pytest.mark.parametrize("how", ["exit", "disconnect", "init", "delete"])
+def test_what_no_viewer_took_is_said_with_its_number(tmp_path, how):
+    """Seen: after `disconnect`, or of a stream that was deleted, not a word; else how many bytes, and not how many rows."""
+    result = run(
+        f"""
+import sys
+import shmrerun as rr
+rec = rr.RecordingStream("live", make_default=True)
+rr.set_sinks(rr.GrpcSink("{url(free_port())}", flush_timeout_sec=0.5))
+for i in range(40): rec.log("rows", rr.Scalars(i))
+how = sys.argv[1]
+if how in ("disconnect", "delete"): rec.disconnect()
+if how == "init": rr.init("another")
+if how == "delete":
+    rr.set_global_data_recording(rr.RecordingStream("another"))
+    del rec
+    print("deleted", file=sys.stderr)
+""",
+        tmp_path, arguments=(how,),
+    )  # fmt: skip
+    told = [line for line in result.stderr.splitlines() if "40 rows" in line]
+    assert len(told) == 1, result.stderr
+    if how == "delete":
+        assert result.stderr.index("40 rows") < result.stderr.index("deleted")
+
+
 def test_a_late_viewer_gets_everything(tmp_path):
     """Rows are kept for a viewer that is not there yet; `flush` without a limit of the sink's waits for it."""
     port = free_port()
