@@ -11,7 +11,7 @@ from helpers import check, run, scalars
 ROUNDS = int(os.environ.get("MUSEUM_ROUNDS", "80"))
 
 PROGRAM = """
-import json, random, sys
+import contextlib, json, random, sys
 import shmrerun as rr
 
 kind, rounds = sys.argv[1], int(sys.argv[2])
@@ -28,14 +28,13 @@ def profile(frame, event, function):
 
 def attempt(call):
     '''Call it, and again if it was interrupted.'''
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         sys.setprofile(profile)
         call()
-    except KeyboardInterrupt:
         sys.setprofile(None)
-        call()
-    finally:
-        sys.setprofile(None)
+        return
+    sys.setprofile(None)
+    call()
 
 def log(value):
     global rows
