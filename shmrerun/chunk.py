@@ -10,12 +10,26 @@ from typing import Any
 from shmrerun.importers.readers import IndexColumn, McapReader
 from shmrerun.rrd.chunk_object import Chunk
 from shmrerun.rrd.chunk_stream import ChunkStore, LazyChunkStream, LazyStore, RrdReader
+from shmrerun.rrd.lens import DeriveLens, Lens, MutateLens
+from shmrerun.rrd.selector import Selector
 from shmrerun.rrd.stored import StoreEntry
 
-__all__ = ["Chunk", "ChunkStore", "IndexColumn", "LazyChunkStream", "LazyStore", "McapReader", "RrdReader", "StoreEntry"]
+__all__ = [
+    "Chunk",
+    "ChunkStore",
+    "DeriveLens",
+    "IndexColumn",
+    "LazyChunkStream",
+    "LazyStore",
+    "Lens",
+    "McapReader",
+    "MutateLens",
+    "RrdReader",
+    "Selector",
+    "StoreEntry",
+]
 
 _ABSENT = {
-    **dict.fromkeys(("DeriveLens", "MutateLens", "Lens", "Selector"), "use LazyChunkStream.map or flat_map with a function of chunks"),
     **dict.fromkeys(("McapChannelInfo", "McapChunkInfo", "McapCompressionInfo", "McapInfo", "McapSchemaInfo"), "use the package mcap"),
     **dict.fromkeys(("IndexedReader", "StreamingReader"), "readers have stream(), and those of .rrd files store()"),
     "OptimizationProfile": "use the command `rerun rrd optimize`",
