@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from shmrerun.importers.mcap_info import McapChannelInfo, McapChunkInfo, McapCompressionInfo, McapInfo, McapSchemaInfo
 from shmrerun.importers.readers import IndexColumn, McapReader
 from shmrerun.rrd.chunk_object import Chunk
 from shmrerun.rrd.chunk_stream import ChunkStore, LazyChunkStream, LazyStore, RrdReader
@@ -22,7 +23,12 @@ __all__ = [
     "LazyChunkStream",
     "LazyStore",
     "Lens",
+    "McapChannelInfo",
+    "McapChunkInfo",
+    "McapCompressionInfo",
+    "McapInfo",
     "McapReader",
+    "McapSchemaInfo",
     "MutateLens",
     "RrdReader",
     "Selector",
@@ -30,7 +36,6 @@ __all__ = [
 ]
 
 _ABSENT = {
-    **dict.fromkeys(("McapChannelInfo", "McapChunkInfo", "McapCompressionInfo", "McapInfo", "McapSchemaInfo"), "use the package mcap"),
     **dict.fromkeys(("IndexedReader", "StreamingReader"), "readers have stream(), and those of .rrd files store()"),
     "OptimizationProfile": "use the command `rerun rrd optimize`",
 }

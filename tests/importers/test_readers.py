@@ -33,6 +33,7 @@ def files(tmp_path_factory):
         "f": np.arange(5) - 1.5,
         "t_t": np.arange(5).astype("datetime64[ns]"),
         "b": list("abcde"),
+        "c_s": ["k"] * 5,
     }
     pq.write_table(pa.table(table), folder / "a.parquet")
     for version in (2, 3):
@@ -85,6 +86,12 @@ PARQUET = [
     lambda chunk: {"index_columns": [chunk.IndexColumn.sequence("a_b"), chunk.IndexColumn.timestamp("t_t")]},
     lambda chunk: {"index_columns": [chunk.IndexColumn.sequence("f")]},
     lambda chunk: {"delimiter": "c"},
+    lambda chunk: {"use_structs": False},
+    lambda chunk: {"column_grouping": "explicit_prefixes", "prefixes": ["a_", "t"]},
+    lambda chunk: {"column_grouping": "explicit_prefixes", "prefixes": ["a", "a_", "a_b", "", "no"], "use_structs": False},
+    lambda chunk: {"column_grouping": "explicit_prefixes", "prefixes": ["c_s"], "entity_path_prefix": "p"},
+    lambda chunk: {"static_columns": ["c_s"]},
+    lambda chunk: {"static_columns": ["c_s"], "entity_path_prefix": "/p/q", "index_columns": [chunk.IndexColumn.sequence("x")]},
 ]
 
 
@@ -186,14 +193,23 @@ def test_streams_that_are_left(files):
 
 def test_what_is_not_there(files):
     """Arguments and names that only rerun-sdk has get an error that says what to use instead."""
-    with pytest.raises(ValueError, match="decoders cannot be chosen"):
-        shmrerun.chunk.McapReader(files / "a.mcap", decoders=["raw"])
+    with pytest.raises(ValueError, match="there is no decoder 'nope' among attachments, "):
+        shmrerun.chunk.McapReader(files / "a.mcap", decoders=["raw", "nope"])
     with pytest.raises(ValueError, match="timeline_type is one of"):
         shmrerun.chunk.McapReader(files / "a.mcap", timeline_type="sequence")
     with pytest.raises(ValueError, match="is none"):
         shmrerun.chunk.McapReader(files / "a.mcap", include_topic_regex=["("])
-    with pytest.raises(ValueError, match=r"Chunk\.from_record_batch"):
-        shmrerun.experimental.ParquetReader(files / "a.parquet").stream(prefixes=["a"])
+    reader = shmrerun.experimental.ParquetReader(files / "a.parquet")
+    for bad in ({"prefixes": ["a"]}, {"column_grouping": "explicit_prefixes"}):
+        with pytest.raises(ValueError, match="prefixes are for column_grouping='explicit_prefixes', and needed there"):
+            reader.stream(**bad)
+    with pytest.raises(ValueError, match="the delimiter is one character, not ''"):
+        reader.stream(delimiter="")
+    with pytest.raises(ValueError, match="column_grouping is 'prefix', 'explicit_prefixes' or 'individual', not 'x'"):
+        reader.stream(column_grouping="x")
+    for bad, what in (("no", "is not there"), ("b", "has several values")):
+        with pytest.raises(ValueError, match=f"the column '{bad}', which is to be static, {what}"):
+            reader.stream(static_columns=[bad]).to_chunks()
     columns = [shmrerun.chunk.IndexColumn.sequence("b")]
     with pytest.raises(ValueError, match="'b', which is to be a timeline, has 0 nulls"):
         shmrerun.experimental.ParquetReader(files / "a.parquet").stream(index_columns=columns).to_chunks()
