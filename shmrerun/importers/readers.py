@@ -16,7 +16,7 @@ from shmrerun.importers.mcap import DECODERS, Selection, mcap
 from shmrerun.importers.mcap_info import McapInfo, read_info
 from shmrerun.importers.parquet import Layout, parquet
 from shmrerun.importers.task import Column, ImportFailedError
-from shmrerun.importers.video import mp4
+from shmrerun.importers.video import mp4, mp4_stream
 from shmrerun.model.entity_paths import canonical
 from shmrerun.model.time_columns import TimeColumn
 from shmrerun.rrd.chunk_object import Chunk
@@ -304,16 +304,21 @@ class ParquetReader:
 
 
 class Mp4Reader:
-    """Chunks of an MP4 file: the video as it is, and a reference to each frame.
+    """Chunks of an MP4 file.
 
     Parameters
     ----------
     path
         Of the file.
     mode
-        ``"asset"``. The samples of a ``VideoStream`` (``"stream"``, rerun-sdk's default) are not there: ValueError.
+        ``"stream"``: a ``VideoStream``: its codec, its compressed frames, and which of them are key frames; needs the extra
+        ``importers``. ``"asset"``: the file as it is, and a reference to each frame.
+    chunk_by_gop
+        Whether a key frame and those up to the next one are one chunk; else each frame is.
     timeline_name, timeline_type
         Of the frames' times.
+    transcode
+        Not here: ValueError.
     entity_path
         Without: the absolute path of the file.
 
@@ -322,7 +327,8 @@ class Mp4Reader:
     FileNotFoundError
         There is no such file.
     ValueError
-        Another mode.
+        An argument is of no use. While the stream is read: the file is damaged, or its frames are no stream, as those that are out of
+        order (B-frames).
 
     """
 
@@ -330,28 +336,42 @@ class Mp4Reader:
         self,
         path: str | os.PathLike[str],
         *,
-        mode: str = "stream",
+        mode: Literal["asset", "stream"] = "stream",
+        chunk_by_gop: bool = True,
         timeline_name: str = "video",
         timeline_type: str = "duration_ns",
+        transcode: None = None,
         entity_path: str | None = None,
     ) -> None:
-        if mode != "asset":
-            raise ValueError(f"mode={mode!r} is not there; use mode='asset', or log samples by VideoStream.columns(sample=...)")
+        if mode not in ("asset", "stream"):
+            raise ValueError(f"mode is 'stream' or 'asset', not {mode!r}")
+        if transcode is not None:
+            raise ValueError("transcode is not there; do it before: ffmpeg -i video.mp4 -bf 0 other.mp4")
         self._path = _there(path, "MP4 file")
+        self._is_stream = mode == "stream"
+        self._has_groups = chunk_by_gop
         self._is_duration = _is_duration(timeline_type)
         self._timeline = timeline_name
-        self._entity_path = entity_path
+        self._entity_path = canonical(str(self._path.absolute()) if entity_path is None else entity_path)
 
     @property
     def path(self) -> Path:
         """Of the file."""
         return self._path
 
+    @property
+    def entity_path(self) -> str:
+        """Of the video."""
+        return self._entity_path
+
     def stream(self) -> LazyChunkStream:
-        """Chunks of the file. ValueError: it is more than one value can hold."""
+        """Chunks of the file. ValueError, while it is read: see the class, or it is more than one value can hold."""
 
         def load(task: ChunkTask) -> None:
-            mp4(task, self._timeline, self._entity_path, is_duration=self._is_duration, is_static=True)
+            if self._is_stream:
+                mp4_stream(task, self._timeline, self._entity_path, is_duration=self._is_duration, has_groups=self._has_groups)
+            else:
+                mp4(task, self._timeline, self._entity_path, is_duration=self._is_duration, is_static=True)
 
         return LazyChunkStream(lambda: chunks_of(str(self._path.absolute()), None, load))
 

@@ -127,8 +127,51 @@ def test_videos(tmp_path):
     for options in ({}, {"timeline_name": "t", "timeline_type": "timestamp", "entity_path": "/v"}):
         found = [chunks(experimental.Mp4Reader(tmp_path / "a.mp4", mode="asset", **options).stream()) for _, experimental in (OURS, THEIRS)]
         assert found[0] == found[1]
-    with pytest.raises(ValueError, match="mode='stream' is not there"):
-        shmrerun.experimental.Mp4Reader(tmp_path / "a.mp4")
+    for said, what in (({"mode": "x"}, "mode is 'stream' or 'asset', not 'x'"), ({"transcode": 1}, "transcode is not there; do it before")):
+        with pytest.raises(ValueError, match=what):
+            shmrerun.experimental.Mp4Reader(tmp_path / "a.mp4", **said)
+
+
+def encode(path, codec, frames=23, group=8, bframes=0, rate=30):
+    av = pytest.importorskip("av")
+    with av.open(str(path), "w", format="mp4") as container:
+        options = {"bf": str(bframes), "g": str(group), "keyint_min": str(group), "sc_threshold": "0"}
+        if codec == "libx265":
+            options = {"x265-params": f"bframes={bframes}:keyint={group}:log-level=none"}
+        stream = container.add_stream(codec, rate=rate, options=options)
+        stream.width, stream.height, stream.pix_fmt, stream.gop_size = 64, 48, "yuv420p", group
+        for number in range(frames):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), number * 9, np.uint8), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def chunks_with_rows(stream):
+    return sorted((one.entity_path, one.is_static, one.num_rows, one.to_record_batch().schema.names) for one in stream)
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "libvpx-vp9", "libsvtav1"])
+def test_frames_of_videos(tmp_path, codec):
+    """A video as a stream of frames, by groups or one by one: codec, frames, times, key frames."""
+    encode(tmp_path / "a.mp4", codec)
+    for options in ({}, {"chunk_by_gop": False, "timeline_name": "t", "timeline_type": "timestamp", "entity_path": "v w"}):
+        ours, theirs = (experimental.Mp4Reader(tmp_path / "a.mp4", **options) for _, experimental in (OURS, THEIRS))
+        assert (ours.entity_path, ours.path, repr(ours)) == (theirs.entity_path, theirs.path, repr(theirs))
+        assert chunks_with_rows(ours.stream()) == chunks_with_rows(theirs.stream())
+        assert chunks(ours.stream()) == chunks(theirs.stream())
+
+
+def test_videos_that_are_no_streams(tmp_path):
+    """Frames out of order, a file that is cut off or none, or without a video: an error that says so, after what comes before."""
+    encode(tmp_path / "b.mp4", "libx264", bframes=2)
+    with pytest.raises(ValueError, match=r"frames are out of order \(B-frames\)"):
+        shmrerun.experimental.Mp4Reader(tmp_path / "b.mp4").stream().to_chunks()
+    encode(tmp_path / "a.mp4", "libx264")
+    whole = (tmp_path / "a.mp4").read_bytes()
+    for content in (b"", b"x" * 100, whole[:-200], whole[: len(whole) // 2], whole[:40]):
+        (tmp_path / "c.mp4").write_bytes(content)
+        with pytest.raises((ValueError, OSError), match=r"c\.mp4"):
+            shmrerun.experimental.Mp4Reader(tmp_path / "c.mp4").stream().to_chunks()
 
 
 def test_rows_of_columns():
