@@ -225,6 +225,8 @@ class _Channel:
         self._robot: str | None = None  # the last one that was described
         has_robots = schema is not None and schema.name == "std_msgs/msg/String" and "robot_description" in self._topic
         self._robots = _any_ros(schema, channel) if has_robots and selection.uses("urdf") else None
+        is_known = not isinstance(self._decoder, _Raw) and self._decoder is not None and selection.uses("ros2_reflection")
+        self._plain = _any_ros(schema, channel) if is_known else None  # for a schema that has the name of a known type, not its fields
         self._bad = 0
         self._why: Exception | None = None
         self._begin()
@@ -232,6 +234,7 @@ class _Channel:
     def _begin(self) -> None:
         self._values: list[Any] = []
         self._times: list[tuple[int, int, int | None]] = []
+        self._messages: list[Any] = []
         self._bytes = 0
 
     @property
@@ -245,15 +248,28 @@ class _Channel:
             if self._robots is not None:
                 self._robot = self._robots.decode(message.data)[0][1]["data"]
         except (ValueError, IndexError, KeyError, OverflowError) as error:
+            if isinstance(error, KeyError) and self._plain is not None:
+                self._become_structs(error, [*self._messages, message])
+                return
             self._bad += 1
             self._why = error
             return
         for stamp, value in rows:
             self._values.append(value)
             self._times.append((min(message.log_time, _MOST_TIME), min(message.publish_time, _MOST_TIME), stamp))
+        self._messages.append(message)
         self._bytes += len(message.data)
         if self._bytes >= _BATCH_BYTES or len(self._values) >= _BATCH_ROWS:
             self._send()
+
+    def _become_structs(self, error: Exception, messages: list[Any]) -> None:
+        """Take these messages, and all that come, as structs."""
+        why = f"its schema is not that of the type whose name it has: {type(error).__name__} {error}"
+        self._task.warn(f"messages of channel {self._topic!r} are structs, since {why}")
+        self._decoder, self._plain = self._plain, None
+        self._begin()
+        for message in messages:
+            self.add(message)
 
     def _log_robot(self, text: str) -> None:
         """Log the shapes of a robot, whose transforms are messages of other channels."""
@@ -270,14 +286,24 @@ class _Channel:
     def _send(self) -> None:
         if not self._values or self._decoder is None:
             return
-        values, times = self._values, self._times
+        values, times, messages = self._values, self._times, self._messages
         self._begin()
+        try:
+            found = self._decoder.columns(values)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            if self._plain is not None:
+                self._become_structs(error, messages)
+                self._send()
+                return
+            self._bad += len(messages)
+            self._why = error
+            return
         named = ("message_log_time", "message_publish_time", self._decoder.timeline)
         indexes: list[Any] = []
         for name, column in zip(named, zip(*times, strict=True), strict=True):
             if None not in column:
                 indexes.append(self._selection.time_column(name, column))
-        for below, columns in self._decoder.columns(values):
+        for below, columns in found:
             self._task.send_columns(self._path + below, indexes, columns)
 
     def finish(self) -> None:

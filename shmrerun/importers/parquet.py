@@ -67,7 +67,9 @@ def parquet(task: Task, layout: Layout = Layout(), indexes: Indexes = _row_index
             groups = _groups(task.prefix, file.schema_arrow.names, layout)
             static: dict[str, Any] = {}
             start = 0
+            wide = _wide_dictionaries(file.metadata.metadata or {})
             for batch in file.iter_batches(_ROWS):
+                batch = _widened(batch, wide)
                 _keep_static(static, batch, layout.static)
                 times = indexes(batch, start)
                 for entity_path, columns in groups:
@@ -77,6 +79,34 @@ def parquet(task: Task, layout: Layout = Layout(), indexes: Indexes = _row_index
                 task.send_columns(task.prefix or "/", [], [Column(name, lists_of_one(value)) for name, value in static.items()])
         except (pa.ArrowException, OSError) as error:
             raise ImportFailedError(f"cannot read the Parquet file: {error}: {task.path}") from None
+
+
+def _wide_dictionaries(metadata: dict[bytes, bytes]) -> dict[str, Any]:
+    """Types of columns that the file's writer had as dictionaries of large texts or bytes: pyarrow reads small ones."""
+    import base64
+    import binascii
+
+    import pyarrow as pa
+
+    try:
+        schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(metadata.get(b"ARROW:schema", b""), validate=True)))
+    except (pa.ArrowException, binascii.Error, OSError, EOFError):
+        return {}
+    large = (pa.large_string(), pa.large_binary())
+    return {field.name: field.type for field in schema if pa.types.is_dictionary(field.type) and field.type.value_type in large}
+
+
+def _widened(batch: Any, wide: dict[str, Any]) -> Any:
+    import pyarrow as pa
+
+    for name, kind in wide.items():
+        at = batch.schema.get_field_index(name)
+        if at < 0 or not pa.types.is_dictionary(batch.schema.field(at).type):
+            continue
+        column = batch.column(at)
+        large = pa.DictionaryArray.from_arrays(column.indices, column.dictionary.cast(kind.value_type), ordered=kind.ordered)
+        batch = batch.set_column(at, batch.schema.field(at).with_type(large.type), large)
+    return batch
 
 
 def _metadata(task: Task, found: dict[bytes, bytes]) -> None:
