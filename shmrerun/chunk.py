@@ -10,7 +10,7 @@ from typing import Any
 from shmrerun.importers.mcap_info import McapChannelInfo, McapChunkInfo, McapCompressionInfo, McapInfo, McapSchemaInfo
 from shmrerun.importers.readers import IndexColumn, McapReader
 from shmrerun.rrd.chunk_object import Chunk
-from shmrerun.rrd.chunk_stream import ChunkStore, LazyChunkStream, LazyStore, RrdReader
+from shmrerun.rrd.chunk_stream import ChunkStore, IndexedReader, LazyChunkStream, LazyStore, RrdReader, StreamingReader
 from shmrerun.rrd.lens import DeriveLens, Lens, MutateLens
 from shmrerun.rrd.selector import Selector
 from shmrerun.rrd.stored import StoreEntry
@@ -20,6 +20,7 @@ __all__ = [
     "ChunkStore",
     "DeriveLens",
     "IndexColumn",
+    "IndexedReader",
     "LazyChunkStream",
     "LazyStore",
     "Lens",
@@ -33,12 +34,10 @@ __all__ = [
     "RrdReader",
     "Selector",
     "StoreEntry",
+    "StreamingReader",
 ]
 
-_ABSENT = {
-    **dict.fromkeys(("IndexedReader", "StreamingReader"), "readers have stream(), and those of .rrd files store()"),
-    "OptimizationProfile": "use the command `rerun rrd optimize`",
-}
+_ABSENT = {"OptimizationProfile": "use the command `rerun rrd optimize`"}
 
 
 def __getattr__(name: str) -> Any:

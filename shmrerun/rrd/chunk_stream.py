@@ -6,7 +6,7 @@ Source: names and behaviour of ``rerun.chunk`` of rerun-sdk 0.41.
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from shmrerun import _core
 from shmrerun.rrd.chunk import tuid_text
@@ -277,6 +277,24 @@ class ChunkStore:
 
     def __repr__(self) -> str:
         return f"ChunkStore({len(self)} chunks)"
+
+
+@runtime_checkable
+class StreamingReader(Protocol):
+    """What all readers of files have; ``isinstance`` tells. Some take arguments as well."""
+
+    def stream(self) -> LazyChunkStream:
+        """Chunks of the file."""
+        ...
+
+
+@runtime_checkable
+class IndexedReader(StreamingReader, Protocol):
+    """What readers of files with an index have beside it."""
+
+    def store(self) -> LazyStore:
+        """The file's store, whose chunks are read when they are asked for."""
+        ...
 
 
 class RrdReader:

@@ -216,6 +216,15 @@ def test_damaged_files(files, tmp_path):
         shmrerun.experimental.LeRobotReader(tmp_path / "v3")
 
 
+def test_kinds_of_readers(files):
+    """All readers are streaming, those of recordings are indexed; other objects are neither."""
+    for chunk, experimental in (OURS, THEIRS):
+        readers = [chunk.RrdReader, chunk.McapReader, experimental.ParquetReader, experimental.Mp4Reader, str]
+        assert [issubclass(one, chunk.StreamingReader) for one in readers] == [True] * 4 + [False]
+        assert [issubclass(one, chunk.IndexedReader) for one in readers] == [True] + [False] * 4
+        assert isinstance(chunk.McapReader(files / "a.mcap"), chunk.StreamingReader)
+
+
 def test_streams_that_are_left(files):
     """A thread reads no further once its stream is given up, and streams of several threads do not meet."""
     reader = shmrerun.chunk.McapReader(files / "a.mcap")
