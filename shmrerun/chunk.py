@@ -7,19 +7,37 @@ from __future__ import annotations
 
 from typing import Any
 
+from shmrerun.importers.mcap_info import McapChannelInfo, McapChunkInfo, McapCompressionInfo, McapInfo, McapSchemaInfo
 from shmrerun.importers.readers import IndexColumn, McapReader
 from shmrerun.rrd.chunk_object import Chunk
-from shmrerun.rrd.chunk_stream import ChunkStore, LazyChunkStream, LazyStore, RrdReader
+from shmrerun.rrd.chunk_stream import ChunkStore, IndexedReader, LazyChunkStream, LazyStore, RrdReader, StreamingReader
+from shmrerun.rrd.lens import DeriveLens, Lens, MutateLens
+from shmrerun.rrd.selector import Selector
 from shmrerun.rrd.stored import StoreEntry
 
-__all__ = ["Chunk", "ChunkStore", "IndexColumn", "LazyChunkStream", "LazyStore", "McapReader", "RrdReader", "StoreEntry"]
+__all__ = [
+    "Chunk",
+    "ChunkStore",
+    "DeriveLens",
+    "IndexColumn",
+    "IndexedReader",
+    "LazyChunkStream",
+    "LazyStore",
+    "Lens",
+    "McapChannelInfo",
+    "McapChunkInfo",
+    "McapCompressionInfo",
+    "McapInfo",
+    "McapReader",
+    "McapSchemaInfo",
+    "MutateLens",
+    "RrdReader",
+    "Selector",
+    "StoreEntry",
+    "StreamingReader",
+]
 
-_ABSENT = {
-    **dict.fromkeys(("DeriveLens", "MutateLens", "Lens", "Selector"), "use LazyChunkStream.map or flat_map with a function of chunks"),
-    **dict.fromkeys(("McapChannelInfo", "McapChunkInfo", "McapCompressionInfo", "McapInfo", "McapSchemaInfo"), "use the package mcap"),
-    **dict.fromkeys(("IndexedReader", "StreamingReader"), "readers have stream(), and those of .rrd files store()"),
-    "OptimizationProfile": "use the command `rerun rrd optimize`",
-}
+_ABSENT = {"OptimizationProfile": "use the command `rerun rrd optimize`"}
 
 
 def __getattr__(name: str) -> Any:

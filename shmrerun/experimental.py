@@ -16,7 +16,7 @@ __all__ = ["LeRobotReader", "Mp4Reader", "ParquetReader"]
 
 _ABSENT = {
     "Hdf5Reader": "make chunks of its columns by shmrerun.chunk.Chunk.from_columns",
-    "Mp4TranscodeOptions": "transcode by ffmpeg before",
+    "Mp4TranscodeOptions": "transcode by ffmpeg before: ffmpeg -i video.mp4 -bf 0 other.mp4",
     **dict.fromkeys(("ViewerClient", "dataloader", "query_metrics", "video"), "use rerun-sdk itself, on files or viewers of this package"),
 }
 

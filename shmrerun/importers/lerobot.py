@@ -110,8 +110,10 @@ class Version3:
 
         self.path, self.info = path, info
         self.features: dict[str, dict[str, Any]] = info["features"]
-        table = pq.read_table(os.path.join(path, "meta", "tasks.parquet")).to_pylist()
-        self.tasks = {row["task_index"]: row.get("task", row.get("__index_level_0__")) for row in table}
+        self.tasks: dict[int, str] = {}
+        if os.path.isfile(tasks := os.path.join(path, "meta", "tasks.parquet")):
+            table = pq.read_table(tasks).to_pylist()
+            self.tasks = {row["task_index"]: row.get("task", row.get("__index_level_0__")) for row in table}
         self.subtasks: dict[int, str] = {}
         if os.path.isfile(subtasks := os.path.join(path, "meta", "subtasks.parquet")):
             named = pq.read_table(subtasks).to_pylist()
@@ -215,7 +217,8 @@ def _whole(column: Any) -> Any:
     import pyarrow as pa
 
     found = column.combine_chunks()
-    return found if isinstance(found, pa.Array) else pa.concat_arrays(found.chunks)
+    array = found if isinstance(found, pa.Array) else pa.concat_arrays(found.chunks)
+    return array.cast(pa.list_(array.type.value_type)) if pa.types.is_large_list(array.type) else array
 
 
 def _scalars(store: _Rows, key: str, feature: dict[str, Any], column: Any, index: Any) -> None:

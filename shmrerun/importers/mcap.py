@@ -23,6 +23,13 @@ _PROPERTIES, _ATTACHMENTS, _METADATA = "/__mcap_properties", "/__mcap_attachment
 _BATCH_BYTES, _BATCH_ROWS = 4 << 20, 8192  # of a channel, before they are logged
 _MOST_TIME = 2**63 - 1
 _MAGIC = b"\x89MCAP0\r\n"
+DECODERS = (
+    *("attachments", "foxglove", "metadata", "protobuf", "raw", "recording_info", "ros2_reflection", "ros2msg", "schema", "stats"),
+    "urdf",
+)
+_OF_ROS_ALONE = frozenset(  # ROS 2 messages that the decoder "ros2msg" knows without "ros2_reflection"
+    f"sensor_msgs/msg/{name}" for name in ("BatteryState", "Imu", "JointState", "Joy", "PointCloud2", "Range")
+) | {"std_msgs/msg/Float64Array", "std_msgs/msg/Float64MultiArray"}
 
 
 class Selection(NamedTuple):
@@ -33,6 +40,11 @@ class Selection(NamedTuple):
     end: int | None = None  # the first one that is not meant
     is_duration: bool = False
     offset: int = 0  # that is added to timestamps, in nanoseconds
+    decoders: frozenset[str] | None = None  # of DECODERS; None: all
+
+    def uses(self, decoder: str) -> bool:
+        """Whether a decoder is meant."""
+        return self.decoders is None or decoder in self.decoders
 
     def takes(self, topic: str) -> bool:
         """Whether messages of a topic are meant."""
@@ -92,15 +104,16 @@ def _messages(task: Task, reader: Any, selection: Selection, *, is_whole: bool) 
                 continue
             if channel.id not in channels:
                 takes = selection.takes(channel.topic)
-                if takes and not is_whole:
+                if takes and not is_whole and selection.uses("schema"):
                     _channel(task, channel, schema)
-                channels[channel.id] = _Channel(task, schema, channel, selection) if takes else None
+                found = _Channel(task, schema, channel, selection) if takes else None
+                channels[channel.id] = found if found is not None and found.is_used else None
             if (meant := channels[channel.id]) is not None:
                 meant.add(message)
     finally:
-        for found in channels.values():
-            if found is not None:
-                found.finish()
+        for one in channels.values():
+            if one is not None:
+                one.finish()
 
 
 # ---- what it says of itself
@@ -121,11 +134,12 @@ def _pairs_array(values: list[dict[str, str]]) -> Any:
 def _about(task: Task, reader: Any, summary: Any, selection: Selection) -> None:
     make: Callable[[str], Any] = archetype_class
     stats = summary.statistics
-    if stats is not None:
+    if stats is not None and selection.uses("recording_info"):
         task.log(_PROPERTIES, make("RecordingInfo").from_fields(start_time=min(stats.message_start_time, _MOST_TIME)))
-    _attachments(task, reader, summary)
+    if selection.uses("attachments"):
+        _attachments(task, reader, summary)
     metadata: dict[str, dict[str, str]] = {}
-    if summary.metadata_indexes:
+    if summary.metadata_indexes and selection.uses("metadata"):
         for record in reader.iter_metadata():
             metadata.setdefault(record.name, {}).update(record.metadata)
     columns = [
@@ -136,10 +150,12 @@ def _about(task: Task, reader: Any, summary: Any, selection: Selection) -> None:
         task.send_columns(_METADATA, [], columns)
     counts = stats.channel_message_counts if stats is not None else dict.fromkeys(summary.channels, 1)
     for channel in summary.channels.values():
-        if counts.get(channel.id) and selection.takes(channel.topic):
+        if counts.get(channel.id) and selection.takes(channel.topic) and selection.uses("schema"):
             _channel(task, channel, summary.schemas.get(channel.schema_id))
     if stats is None:
         task.warn("the MCAP file has no statistics")
+        return
+    if not selection.uses("stats"):
         return
     task.log(
         _PROPERTIES,
@@ -203,12 +219,14 @@ class _Channel:
     def __init__(self, task: Task, schema: Any, channel: Any, selection: Selection) -> None:
         self._task, self._topic, self._selection = task, channel.topic, selection
         self._path = entity_paths.canonical(channel.topic)
-        self._decoder = _decoder(task, schema, channel)
-        for constant in self._decoder.constants():
+        self._decoder = _decoder(task, schema, channel, selection)
+        for constant in () if self._decoder is None else self._decoder.constants():
             task.log(self._path, constant)
         self._robot: str | None = None  # the last one that was described
-        is_text = not isinstance(self._decoder, _Raw) and schema.name == "std_msgs/msg/String"
-        self._has_robots = is_text and "robot_description" in self._topic
+        has_robots = schema is not None and schema.name == "std_msgs/msg/String" and "robot_description" in self._topic
+        self._robots = _any_ros(schema, channel) if has_robots and selection.uses("urdf") else None
+        is_known = not isinstance(self._decoder, _Raw) and self._decoder is not None and selection.uses("ros2_reflection")
+        self._plain = _any_ros(schema, channel) if is_known else None  # for a schema that has the name of a known type, not its fields
         self._bad = 0
         self._why: Exception | None = None
         self._begin()
@@ -216,23 +234,42 @@ class _Channel:
     def _begin(self) -> None:
         self._values: list[Any] = []
         self._times: list[tuple[int, int, int | None]] = []
+        self._messages: list[Any] = []
         self._bytes = 0
+
+    @property
+    def is_used(self) -> bool:
+        """Whether anything is made of its messages."""
+        return self._decoder is not None or self._robots is not None
 
     def add(self, message: Any) -> None:
         try:
-            rows = self._decoder.decode(message.data)
+            rows = [] if self._decoder is None else self._decoder.decode(message.data)
+            if self._robots is not None:
+                self._robot = self._robots.decode(message.data)[0][1]["data"]
         except (ValueError, IndexError, KeyError, OverflowError) as error:
+            if isinstance(error, KeyError) and self._plain is not None:
+                self._become_structs(error, [*self._messages, message])
+                return
             self._bad += 1
             self._why = error
             return
-        if self._has_robots:
-            self._robot = rows[0][1]["data"]
         for stamp, value in rows:
             self._values.append(value)
             self._times.append((min(message.log_time, _MOST_TIME), min(message.publish_time, _MOST_TIME), stamp))
+        self._messages.append(message)
         self._bytes += len(message.data)
         if self._bytes >= _BATCH_BYTES or len(self._values) >= _BATCH_ROWS:
             self._send()
+
+    def _become_structs(self, error: Exception, messages: list[Any]) -> None:
+        """Take these messages, and all that come, as structs."""
+        why = f"its schema is not that of the type whose name it has: {type(error).__name__} {error}"
+        self._task.warn(f"messages of channel {self._topic!r} are structs, since {why}")
+        self._decoder, self._plain = self._plain, None
+        self._begin()
+        for message in messages:
+            self.add(message)
 
     def _log_robot(self, text: str) -> None:
         """Log the shapes of a robot, whose transforms are messages of other channels."""
@@ -247,16 +284,26 @@ class _Channel:
             self._task.warn(f"channel {self._topic!r} does not describe a robot: {error}")
 
     def _send(self) -> None:
-        if not self._values:
+        if not self._values or self._decoder is None:
             return
-        values, times = self._values, self._times
+        values, times, messages = self._values, self._times, self._messages
         self._begin()
+        try:
+            found = self._decoder.columns(values)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            if self._plain is not None:
+                self._become_structs(error, messages)
+                self._send()
+                return
+            self._bad += len(messages)
+            self._why = error
+            return
         named = ("message_log_time", "message_publish_time", self._decoder.timeline)
         indexes: list[Any] = []
         for name, column in zip(named, zip(*times, strict=True), strict=True):
             if None not in column:
                 indexes.append(self._selection.time_column(name, column))
-        for below, columns in self._decoder.columns(values):
+        for below, columns in found:
             self._task.send_columns(self._path + below, indexes, columns)
 
     def finish(self) -> None:
@@ -283,28 +330,48 @@ class _Raw:
         return []
 
 
-def _decoder(task: Task, schema: Any, channel: Any) -> Decoder:
-    """The decoder of a channel's messages; the raw one where nothing better is known, which is said."""
+def _is_ros(schema: Any, channel: Any) -> bool:
+    return schema is not None and schema.encoding == "ros2msg" and channel.message_encoding.lower() == "cdr"
+
+
+def _any_ros(schema: Any, channel: Any) -> Decoder | None:
+    """The decoder of ROS 2 messages as structs; None: they are none, or their schema is no use."""
+    from shmrerun.importers.mcap_ros2 import AnyMessage, parse
+
+    if not _is_ros(schema, channel):
+        return None
     try:
-        if schema is not None and schema.encoding == "ros2msg" and channel.message_encoding.lower() == "cdr":
+        return AnyMessage(schema.name, *parse(schema.name, schema.data.decode("utf-8", "replace")))
+    except ValueError:
+        return None
+
+
+def _decoder(task: Task, schema: Any, channel: Any, selection: Selection) -> Decoder | None:
+    """The decoder of a channel's messages, the raw one where nothing better is known, which is said; None: that is not meant either."""
+    raw = _Raw() if selection.uses("raw") else None
+    try:
+        if _is_ros(schema, channel):
             from shmrerun.importers.mcap_ros2 import AnyMessage, parse
             from shmrerun.importers.mcap_ros2_known import KNOWN
             from shmrerun.importers.mcap_ros2_maps import MAPS
 
+            has_any = selection.uses("ros2_reflection")
             root, messages = parse(schema.name, schema.data.decode("utf-8", "replace"))
-            make = KNOWN.get(schema.name) or MAPS.get(schema.name)
-            found: Decoder = make(root, messages) if make else AnyMessage(schema.name, root, messages)
+            is_known = selection.uses("ros2msg") and (has_any or schema.name in _OF_ROS_ALONE)
+            make = (KNOWN.get(schema.name) or MAPS.get(schema.name)) if is_known else None
+            found: Decoder | None = make(root, messages) if make else AnyMessage(schema.name, root, messages) if has_any else raw
             return found
-        if schema is not None and schema.encoding == "protobuf":
+        if schema is not None and schema.encoding == "protobuf" and selection.uses("protobuf"):
             from shmrerun.importers.mcap_foxglove import foxglove_decoder
             from shmrerun.importers.mcap_protobuf import ProtobufDecoder, message_class
 
             kind = message_class(schema.name, schema.data)
             try:
-                return foxglove_decoder(kind) or ProtobufDecoder(kind)
+                return (foxglove_decoder(kind) if selection.uses("foxglove") else None) or ProtobufDecoder(kind)
             except ValueError as error:
                 task.warn(f"messages of channel {channel.topic!r} stay structs, since their schema {schema.name!r} is no use: {error}")
             return ProtobufDecoder(kind)
     except (ValueError, KeyError, TypeError) as error:
-        task.warn(f"messages of channel {channel.topic!r} are logged as bytes, since their schema {schema.name!r} is no use: {error}")
-    return _Raw()
+        instead = "logged as bytes" if raw else "left out"
+        task.warn(f"messages of channel {channel.topic!r} are {instead}, since their schema {schema.name!r} is no use: {error}")
+    return raw

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from shmrerun.importers import lerobot as datasets
 from shmrerun.importers.as_chunks import ChunkTask, chunks_of
-from shmrerun.importers.mcap import Selection, mcap
-from shmrerun.importers.parquet import parquet
+from shmrerun.importers.mcap import DECODERS, Selection, mcap
+from shmrerun.importers.mcap_info import McapInfo, read_info
+from shmrerun.importers.parquet import Layout, parquet
 from shmrerun.importers.task import Column, ImportFailedError
-from shmrerun.importers.video import mp4
+from shmrerun.importers.video import mp4, mp4_stream
 from shmrerun.model.entity_paths import canonical
 from shmrerun.model.time_columns import TimeColumn
 from shmrerun.rrd.chunk_object import Chunk
@@ -54,7 +55,7 @@ class McapReader:
     timestamp_offset_ns
         What is added to timestamps.
     decoders
-        All there are; a choice among them is an error here.
+        What is made of the file, of :meth:`available_decoders`; without: all. ``"raw"`` is for messages that no other one takes.
     include_topic_regex, exclude_topic_regex
         Patterns, found anywhere in a topic: topics that are meant (any of them, all without), and that are not.
     start_time_ns, end_time_ns
@@ -88,8 +89,9 @@ class McapReader:
         end_time_ns: int | None = None,
         recover: bool = False,
     ) -> None:
-        if decoders is not None:
-            raise ValueError("decoders cannot be chosen here; leave it out, and filter the stream's chunks by their components")
+        for one in decoders or ():
+            if one not in DECODERS:
+                raise ValueError(f"there is no decoder {one!r} among {', '.join(DECODERS)}")
         self._path = _there(path, "MCAP file")
         self._recover = recover
         try:
@@ -100,7 +102,14 @@ class McapReader:
         def is_meant(topic: str) -> bool:
             return (not included or any(one.search(topic) for one in included)) and not any(one.search(topic) for one in excluded)
 
-        self._selection = Selection(is_meant, start_time_ns, end_time_ns, _is_duration(timeline_type), timestamp_offset_ns or 0)
+        chosen = None if decoders is None else frozenset(decoders)
+        times = start_time_ns, end_time_ns, _is_duration(timeline_type), timestamp_offset_ns or 0
+        self._selection = Selection(is_meant, *times, chosen)
+
+    @staticmethod
+    def available_decoders() -> list[str]:
+        """Names of all decoders."""
+        return list(DECODERS)
 
     @property
     def path(self) -> Path:
@@ -122,6 +131,17 @@ class McapReader:
                 task.warn(error)
 
         return LazyChunkStream(lambda: chunks_of(str(self._path), None, load))
+
+    def info(self) -> McapInfo:
+        """What the file says of itself: channels, schemas, counts, sizes. With ``recover``, a file without a summary is read to its end.
+
+        Raises
+        ------
+        ValueError
+            It is no MCAP file, is damaged, or has no summary.
+
+        """
+        return read_info(self._path, recover=self._recover)
 
     def time_bounds(self) -> tuple[int, int]:
         """Log times of the first and the last message, in nanoseconds. ValueError: the file does not say."""
@@ -237,35 +257,45 @@ class ParquetReader:
         entity_path_prefix
             What is before all entities.
         column_grouping
-            ``"prefix"``: columns whose names are equal up to the delimiter are one entity. ``"individual"``: each column is one.
+            ``"prefix"``: columns whose names are equal up to the delimiter are one entity. ``"explicit_prefixes"``: columns that begin
+            with one of ``prefixes`` are. ``"individual"``: each column is one.
         delimiter
-            Ends what such names have in common.
-        prefixes, use_structs, static_columns
-            Not here: ValueError.
+            Ends what such names have in common: one character.
+        prefixes
+            Of names; the longest one counts.
+        use_structs
+            Whether several columns of an entity are one component, a struct; else each is one.
+        static_columns
+            Columns with one value in all rows, which are static components of the root, or of the prefix.
         index_columns
             The timelines. Without: ``row_index``, the number of the row.
 
         Raises
         ------
         ValueError
-            An argument is of no use. While the stream is read: the file is damaged, or a timeline's column is none.
+            An argument is of no use. While the stream is read: the file is damaged, a timeline's column is none, or a static column has
+            several values.
 
         """
-        if column_grouping not in ("prefix", "individual") or prefixes is not None or not use_structs or static_columns:
-            raise ValueError(
-                "column_grouping is 'prefix' or 'individual', and prefixes, static_columns and use_structs=False are not there; "
-                "make chunks of the table's columns by Chunk.from_record_batch"
-            )
-        if not delimiter:
-            raise ValueError("the delimiter is empty")
-        named = None if column_grouping == "individual" else delimiter
+        if column_grouping not in ("prefix", "explicit_prefixes", "individual"):
+            raise ValueError(f"column_grouping is 'prefix', 'explicit_prefixes' or 'individual', not {column_grouping!r}")
+        if bool(prefixes) != (column_grouping == "explicit_prefixes"):
+            raise ValueError("prefixes are for column_grouping='explicit_prefixes', and needed there")
+        if len(delimiter) != 1:
+            raise ValueError(f"the delimiter is one character, not {delimiter!r}")
+        layout = Layout(
+            delimiter if column_grouping == "prefix" else None,
+            None if prefixes is None else tuple(prefixes),
+            use_structs,
+            frozenset(one.path for one in index_columns or ()),
+            tuple(dict.fromkeys(static_columns or ())),
+        )
 
         def load(task: ChunkTask) -> None:
             if index_columns is None:
-                parquet(task, named)
+                parquet(task, layout)
             else:
-                without = frozenset(one.path for one in index_columns)
-                parquet(task, named, without, lambda batch, _: [one._of(batch) for one in index_columns])
+                parquet(task, layout, lambda batch, _: [one._of(batch) for one in index_columns])
 
         return LazyChunkStream(lambda: chunks_of(str(self._path), entity_path_prefix, load))
 
@@ -274,16 +304,21 @@ class ParquetReader:
 
 
 class Mp4Reader:
-    """Chunks of an MP4 file: the video as it is, and a reference to each frame.
+    """Chunks of an MP4 file.
 
     Parameters
     ----------
     path
         Of the file.
     mode
-        ``"asset"``. The samples of a ``VideoStream`` (``"stream"``, rerun-sdk's default) are not there: ValueError.
+        ``"stream"``: a ``VideoStream``: its codec, its compressed frames, and which of them are key frames; needs the extra
+        ``importers``. ``"asset"``: the file as it is, and a reference to each frame.
+    chunk_by_gop
+        Whether a key frame and those up to the next one are one chunk; else each frame is.
     timeline_name, timeline_type
         Of the frames' times.
+    transcode
+        Not here: ValueError.
     entity_path
         Without: the absolute path of the file.
 
@@ -292,7 +327,8 @@ class Mp4Reader:
     FileNotFoundError
         There is no such file.
     ValueError
-        Another mode.
+        An argument is of no use. While the stream is read: the file is damaged, or its frames are no stream, as those that are out of
+        order (B-frames).
 
     """
 
@@ -300,28 +336,42 @@ class Mp4Reader:
         self,
         path: str | os.PathLike[str],
         *,
-        mode: str = "stream",
+        mode: Literal["asset", "stream"] = "stream",
+        chunk_by_gop: bool = True,
         timeline_name: str = "video",
         timeline_type: str = "duration_ns",
+        transcode: None = None,
         entity_path: str | None = None,
     ) -> None:
-        if mode != "asset":
-            raise ValueError(f"mode={mode!r} is not there; use mode='asset', or log samples by VideoStream.columns(sample=...)")
+        if mode not in ("asset", "stream"):
+            raise ValueError(f"mode is 'stream' or 'asset', not {mode!r}")
+        if transcode is not None:
+            raise ValueError("transcode is not there; do it before: ffmpeg -i video.mp4 -bf 0 other.mp4")
         self._path = _there(path, "MP4 file")
+        self._is_stream = mode == "stream"
+        self._has_groups = chunk_by_gop
         self._is_duration = _is_duration(timeline_type)
         self._timeline = timeline_name
-        self._entity_path = entity_path
+        self._entity_path = canonical(str(self._path.absolute()) if entity_path is None else entity_path)
 
     @property
     def path(self) -> Path:
         """Of the file."""
         return self._path
 
+    @property
+    def entity_path(self) -> str:
+        """Of the video."""
+        return self._entity_path
+
     def stream(self) -> LazyChunkStream:
-        """Chunks of the file. ValueError: it is more than one value can hold."""
+        """Chunks of the file. ValueError, while it is read: see the class, or it is more than one value can hold."""
 
         def load(task: ChunkTask) -> None:
-            mp4(task, self._timeline, self._entity_path, is_duration=self._is_duration, is_static=True)
+            if self._is_stream:
+                mp4_stream(task, self._timeline, self._entity_path, is_duration=self._is_duration, has_groups=self._has_groups)
+            else:
+                mp4(task, self._timeline, self._entity_path, is_duration=self._is_duration, is_static=True)
 
         return LazyChunkStream(lambda: chunks_of(str(self._path.absolute()), None, load))
 

@@ -1,11 +1,13 @@
-"""The compressed frames of a part of an MP4 video, as streams of them want these. Needs the package ``av``.
+"""The compressed frames of an MP4 video, or of a part of it, as streams of them want these. Needs the package ``av``.
 
 Source: ISO/IEC 14496-15 (avcC, hvcC); rerun-sdk 0.41 takes parts that begin with a key frame and have no frames out of order.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import contextlib
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shmrerun.importers.task import ImportFailedError
 
@@ -14,9 +16,19 @@ if TYPE_CHECKING:
 
 _CODECS = {"h264": "H264", "hevc": "H265", "av1": "AV1", "vp8": "VP8", "vp9": "VP9"}
 _START = b"\0\0\0\1"
+_HEVC_SETS = (32, 33, 34)  # units that are parameter sets: VPS, SPS, PPS
 
 
-def samples(path: str, start: float, end: float) -> tuple[str, list[bytes]]:
+class Frame(NamedTuple):
+    """A compressed frame."""
+
+    seconds: float
+    data: bytes
+    is_key: bool
+
+
+@contextlib.contextmanager
+def frames(path: str, start: float = -math.inf, end: float = math.inf) -> Iterator[tuple[str, Iterator[Frame]]]:
     """Codec, and the frames that are shown from ``start`` to before ``end`` (seconds), in order.
 
     ImportFailedError: the package is missing, the codec is unknown, or the frames are no stream; OSError, ValueError: the file cannot
@@ -25,25 +37,36 @@ def samples(path: str, start: float, end: float) -> tuple[str, list[bytes]]:
     try:
         import av
     except ImportError:
-        raise ImportFailedError(f"videos of LeRobot datasets need a package: pip install 'shmrerun[importers]': {path}") from None
+        raise ImportFailedError(f"the frames of videos need a package: pip install 'shmrerun[importers]': {path}") from None
     with av.open(path) as container:
+        if not container.streams.video:
+            raise ImportFailedError(f"there is no video in the file: {path}")
         stream: Any = container.streams.video[0]
         name = {"libdav1d": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9"}.get(stream.codec_context.name, stream.codec_context.name)
         if name not in _CODECS:
             raise ImportFailedError(f"the video has the codec {name!r}, not one of {sorted(_CODECS)}: {path}")
-        extra = bytes(stream.codec_context.extradata or b"")
-        found: list[bytes] = []
-        last = -1
-        for packet in container.demux(stream):
-            if packet.pts is None or not start <= float(packet.pts * stream.time_base) < end:
-                continue
-            if packet.pts < last:
-                raise ImportFailedError(f"the video's frames are out of order (B-frames), which streams cannot have: {path}")
-            if not found and not packet.is_keyframe:
-                raise ImportFailedError(f"the video has no key frame at {start:g} s, where the episode begins: {path}")
-            last = packet.pts
-            found.append(_stream_format(name, extra, bytes(packet), is_key=packet.is_keyframe))
-        return _CODECS[name], found
+
+        def found() -> Iterator[Frame]:
+            extra = bytes(stream.codec_context.extradata or b"")
+            last = None
+            for packet in container.demux(stream):
+                if packet.pts is None or not start <= float(packet.pts * stream.time_base) < end:
+                    continue
+                if last is not None and packet.pts < last:
+                    raise ImportFailedError(f"the video's frames are out of order (B-frames), which streams cannot have: {path}")
+                if last is None and not packet.is_keyframe:
+                    raise ImportFailedError(f"the video has no key frame at {max(start, 0):g} s, where it is to begin: {path}")
+                last = packet.pts
+                data = _stream_format(name, extra, bytes(packet), is_key=packet.is_keyframe)
+                yield Frame(float(packet.pts * stream.time_base), data, packet.is_keyframe)
+
+        yield _CODECS[name], found()
+
+
+def samples(path: str, start: float, end: float) -> tuple[str, list[bytes]]:
+    """Codec, and the frames of a part of a video; see :func:`frames`."""
+    with frames(path, start, end) as (codec, found):
+        return codec, [frame.data for frame in found]
 
 
 def _stream_format(codec: str, extra: bytes, data: bytes, *, is_key: bool) -> bytes:
@@ -71,7 +94,7 @@ def _hevc(extra: bytes) -> tuple[int, list[bytes]]:
     at, sets = 23, []
     for _ in range(extra[22]):
         found = list(_units(extra, at + 3, int.from_bytes(extra[at + 1 : at + 3], "big")))
-        sets += found
+        sets += found if extra[at] & 63 in _HEVC_SETS else []  # not what an encoder says of itself (SEI)
         at += 3 + sum(2 + len(unit) for unit in found)
     return (extra[21] & 3) + 1, sets
 

@@ -14,10 +14,15 @@ from shmrerun.model.auto_index import AUTO_INDEX, AutoIndex
 from shmrerun.model.entity_paths import canonical, escape_entity_path_part
 from shmrerun.rrd.chunk import chunk_from_batch, tuid_text
 from shmrerun.rrd.fields import Descriptor
-from shmrerun.rrd.from_arrow import as_lists, assemble, chunks_of
+from shmrerun.rrd.from_arrow import as_lists, assemble, chunks_of, in_time_order
+from shmrerun.rrd.lens_work import apply_lenses, apply_selector, as_lenses
+from shmrerun.rrd.selector import as_selector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from shmrerun.rrd.lens import Lens
+    from shmrerun.rrd.selector import Selector
 
 
 class Chunk:
@@ -123,6 +128,11 @@ class Chunk:
         columns
             ``Archetype.columns(...)`` or the like.
 
+        Returns
+        -------
+        Chunk
+            The rows in the order of their times.
+
         Raises
         ------
         ValueError
@@ -136,7 +146,8 @@ class Chunk:
         if times and not columns:
             raise RuntimeError("Detected malformed chunk: it has indexes but no component columns")
         last = {column.component_descriptor().component: column for column in columns}
-        return cls._of(assemble(entity_path, times, [(_descriptor(one), one.as_arrow_array()) for one in last.values()]))
+        components = [(_descriptor(one), one.as_arrow_array()) for one in last.values()]
+        return cls._of(assemble(entity_path, *in_time_order(times, components)))
 
     @classmethod
     def from_property(cls, name: str, values: Any) -> Chunk:
@@ -208,6 +219,43 @@ class Chunk:
         """The same rows of another entity, in a chunk with an id of its own."""
         changed = {b"rerun:id": b"chunk_" + tuid_text(_core.row_id()).encode(), b"rerun:entity_path": canonical(entity_path).encode()}
         return Chunk._of(self._batch.replace_schema_metadata(self._batch.schema.metadata | changed))
+
+    def apply_lenses(self, lenses: Sequence[Lens] | Lens) -> list[Chunk]:
+        """Make chunks of this one by lenses. Components that no lens takes are kept; without a lens that takes one, so is the chunk.
+
+        Parameters
+        ----------
+        lenses
+            One, or several.
+
+        Raises
+        ------
+        ValueError
+            A lens makes nothing, two make the same, a selector or a cast fails, or columns do not have the same rows.
+
+        """
+        return [
+            self if batch is self._batch else Chunk._of(batch)
+            for batch in apply_lenses(self._batch, as_lenses(lenses), "forward_unmatched")
+        ]
+
+    def apply_selector(self, source: Any, selector: Selector | str) -> Chunk:
+        """Replace a component by what a selector finds in it; rows get new ids.
+
+        Parameters
+        ----------
+        source
+            The component's name, or its descriptor.
+        selector
+            A :class:`shmrerun.chunk.Selector`, or its text.
+
+        Raises
+        ------
+        ValueError
+            There is no such component, the selector fails, or it finds no such field.
+
+        """
+        return Chunk._of(apply_selector(self._batch, getattr(source, "component", source), as_selector(selector)))
 
     def format(self, *, width: int = 240, redact: bool = False, trim_metadata_keys: bool = True) -> str:
         """The chunk as text for people: a line for what it is, one for each column, one for each row.

@@ -6,7 +6,7 @@ Source: names and behaviour of ``rerun.chunk`` of rerun-sdk 0.41.
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from shmrerun import _core
 from shmrerun.rrd.chunk import tuid_text
@@ -14,14 +14,16 @@ from shmrerun.rrd.chunk_object import Chunk
 from shmrerun.rrd.encoder import set_store_info, store_id
 from shmrerun.rrd.file_writer import FileWriter
 from shmrerun.rrd.filters import EntityFilter
+from shmrerun.rrd.lens_work import MODES, apply_lenses, as_lenses
 from shmrerun.rrd.reader import Recording, read
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import pyarrow as pa
 
+    from shmrerun.rrd.lens import Lens
     from shmrerun.rrd.stored import StoreEntry
 
 _EVERYTHING = ("/**", "/__properties/**")
@@ -104,6 +106,43 @@ class LazyChunkStream:
         make = self._take()
         return LazyChunkStream(lambda: (made for chunk in make() for made in fn(chunk)))
 
+    def lenses(self, lenses: Sequence[Lens] | Lens, *, output_mode: str = "drop_unmatched", content: Any = None) -> LazyChunkStream:
+        """Put chunks through lenses.
+
+        Parameters
+        ----------
+        lenses
+            One, or several.
+        output_mode
+            What is kept beside what lenses make: ``"drop_unmatched"``: nothing; ``"forward_unmatched"``: components that no lens takes;
+            ``"forward_all"``: all components.
+        content
+            Entities that the lenses are for, as of :meth:`filter`; chunks of others are kept.
+
+        Raises
+        ------
+        ValueError
+            There is no such mode; a lens makes nothing.
+        RuntimeError
+            While the stream is read: two lenses make the same, a selector or a cast fails, or columns do not have the same rows.
+
+        """
+        if output_mode not in MODES:
+            raise ValueError(f"output_mode is one of {', '.join(map(repr, MODES))}, not {output_mode!r}")
+        found = as_lenses(lenses)
+        is_meant = _filter(content)
+
+        def through(chunk: Chunk) -> Iterable[Chunk]:
+            if not is_meant(chunk.entity_path):
+                return [chunk]
+            try:
+                made = apply_lenses(batch := chunk.to_record_batch(), found, output_mode)
+            except ValueError as error:
+                raise RuntimeError(f"lenses cannot be applied: {error}") from error
+            return [chunk if one is batch else Chunk._of(one) for one in made]
+
+        return self.flat_map(through)
+
     def to_chunks(self) -> list[Chunk]:
         """All chunks in memory."""
         return list(self)
@@ -127,13 +166,17 @@ class LazyChunkStream:
         return "LazyChunkStream()"
 
 
+def _filter(content: Any) -> EntityFilter:
+    if hasattr(content, "to_exprs"):
+        content = content.to_exprs()
+    return EntityFilter(_EVERYTHING if content is None else content)
+
+
 class _Test:
     """What :meth:`LazyChunkStream.filter` is told."""
 
     def __init__(self, content: Any, has_timeline: str | None, is_static: bool | None, components: Any) -> None:
-        if hasattr(content, "to_exprs"):
-            content = content.to_exprs()
-        self._is_meant = EntityFilter(_EVERYTHING if content is None else content)
+        self._is_meant = _filter(content)
         self._timeline = has_timeline
         self._is_static = is_static
         if components is not None and (isinstance(components, str) or hasattr(components, "component")):
@@ -234,6 +277,24 @@ class ChunkStore:
 
     def __repr__(self) -> str:
         return f"ChunkStore({len(self)} chunks)"
+
+
+@runtime_checkable
+class StreamingReader(Protocol):
+    """What all readers of files have; ``isinstance`` tells. Some take arguments as well."""
+
+    def stream(self) -> LazyChunkStream:
+        """Chunks of the file."""
+        ...
+
+
+@runtime_checkable
+class IndexedReader(StreamingReader, Protocol):
+    """What readers of files with an index have beside it."""
+
+    def store(self) -> LazyStore:
+        """The file's store, whose chunks are read when they are asked for."""
+        ...
 
 
 class RrdReader:

@@ -123,6 +123,20 @@ def assemble(
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields, metadata=metadata))
 
 
+def in_time_order(
+    times: Sequence[tuple[str, pa.Array]], components: Sequence[tuple[Descriptor, pa.Array]]
+) -> tuple[Sequence[tuple[str, pa.Array]], Sequence[tuple[Descriptor, pa.Array]]]:
+    """The same rows in the order of their times: of the first timeline by name, then the second, and so on; for :func:`assemble`."""
+    _check(times, components)
+    if not times:
+        return times, components
+    order = np.lexsort([ints(column) for _, column in sorted(times, key=lambda entry: entry[0], reverse=True)])
+    if (order[1:] > order[:-1]).all():
+        return times, components
+    rows = of_ints(order)
+    return [(name, column.take(rows)) for name, column in times], [(descriptor, column.take(rows)) for descriptor, column in components]
+
+
 def _disorder(row_ids: pa.Array) -> pa.Array | None:
     """How to take rows so that their ids ascend; None: they do."""
     ids = np.frombuffer(row_ids.buffers()[1], "S16", len(row_ids), 16 * row_ids.offset) if len(row_ids) else np.empty(0, "S16")

@@ -144,6 +144,35 @@ def test_what_is_broken(tmp_path):
     assert "'proto' are logged as bytes" in ended.stderr
 
 
+def test_names_that_lie(tmp_path):
+    """Messages whose schema has the name of a known type, but not its fields, are structs: all of them, and nothing else is lost."""
+    numbers = b"string[] name\nfloat64[] position\nfloat64[] velocity\nfloat64[] effort"
+    schemas = {
+        "sensor_msgs/msg/JointState": numbers,
+        "sensor_msgs/msg/CompressedImage": b"uint8[] data",
+        "sensor_msgs/msg/Image": b"int32 header",
+        "tf2_msgs/msg/TFMessage": b"int32[] transforms",
+    }
+    with open(tmp_path / "in.mcap", "wb") as file:
+        out = writer.Writer(file)
+        out.start()
+        for number, (name, text) in enumerate(schemas.items()):
+            channel = out.register_channel(str(number), "cdr", out.register_schema(name, "ros2msg", text))
+            for n in range(3):
+                data = b"\0\1\0\0" + b"".join(count.to_bytes(4, "little") for count in ((1, n) if name.startswith("tf2") else (0,) * 4))
+                out.add_message(channel, n, data, n)
+        good = out.register_channel("good", "cdr", out.register_schema("my/msg/A", "ros2msg", b"int32 x"))
+        out.add_message(good, 5, b"\0\1\0\0\7\0\0\0", 5)
+        out.finish()
+    ended = log("shmrerun", "ours.rrd", ["in.mcap"], tmp_path)
+    rows = read_rows(tmp_path / "ours.rrd")
+    for number, name in enumerate(schemas):
+        found = [row for row in rows[f"/{number}"] if f"{name.replace('/', '.')}:message" in row]
+        assert len(found) == 3, name
+        assert f"messages of channel '{number}' are structs, since its schema is not that of the type whose name it has" in ended.stderr
+    assert [row["my.msg.A:message"] for row in rows["/good"] if "my.msg.A:message" in row] == [[{"x": 7}]]
+
+
 @pytest.mark.parametrize("content", [b"", b"no such thing, and longer than its magic"], ids=["empty", "lie"])
 def test_no_such_file(tmp_path, content):
     """What is no MCAP file gets an error, and nothing else happens."""

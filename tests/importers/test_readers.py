@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import rerun
 import rerun.chunk as theirs_chunk
 import rerun.experimental as theirs_experimental
 import test_tables
@@ -32,6 +33,7 @@ def files(tmp_path_factory):
         "f": np.arange(5) - 1.5,
         "t_t": np.arange(5).astype("datetime64[ns]"),
         "b": list("abcde"),
+        "c_s": ["k"] * 5,
     }
     pq.write_table(pa.table(table), folder / "a.parquet")
     for version in (2, 3):
@@ -84,6 +86,12 @@ PARQUET = [
     lambda chunk: {"index_columns": [chunk.IndexColumn.sequence("a_b"), chunk.IndexColumn.timestamp("t_t")]},
     lambda chunk: {"index_columns": [chunk.IndexColumn.sequence("f")]},
     lambda chunk: {"delimiter": "c"},
+    lambda chunk: {"use_structs": False},
+    lambda chunk: {"column_grouping": "explicit_prefixes", "prefixes": ["a_", "t"]},
+    lambda chunk: {"column_grouping": "explicit_prefixes", "prefixes": ["a", "a_", "a_b", "", "no"], "use_structs": False},
+    lambda chunk: {"column_grouping": "explicit_prefixes", "prefixes": ["c_s"], "entity_path_prefix": "p"},
+    lambda chunk: {"static_columns": ["c_s"]},
+    lambda chunk: {"static_columns": ["c_s"], "entity_path_prefix": "/p/q", "index_columns": [chunk.IndexColumn.sequence("x")]},
 ]
 
 
@@ -119,8 +127,60 @@ def test_videos(tmp_path):
     for options in ({}, {"timeline_name": "t", "timeline_type": "timestamp", "entity_path": "/v"}):
         found = [chunks(experimental.Mp4Reader(tmp_path / "a.mp4", mode="asset", **options).stream()) for _, experimental in (OURS, THEIRS)]
         assert found[0] == found[1]
-    with pytest.raises(ValueError, match="mode='stream' is not there"):
-        shmrerun.experimental.Mp4Reader(tmp_path / "a.mp4")
+    for said, what in (({"mode": "x"}, "mode is 'stream' or 'asset', not 'x'"), ({"transcode": 1}, "transcode is not there; do it before")):
+        with pytest.raises(ValueError, match=what):
+            shmrerun.experimental.Mp4Reader(tmp_path / "a.mp4", **said)
+
+
+def encode(path, codec, frames=23, group=8, bframes=0, rate=30):
+    av = pytest.importorskip("av")
+    with av.open(str(path), "w", format="mp4") as container:
+        options = {"bf": str(bframes), "g": str(group), "keyint_min": str(group), "sc_threshold": "0"}
+        if codec == "libx265":
+            options = {"x265-params": f"bframes={bframes}:keyint={group}:log-level=none"}
+        stream = container.add_stream(codec, rate=rate, options=options)
+        stream.width, stream.height, stream.pix_fmt, stream.gop_size = 64, 48, "yuv420p", group
+        for number in range(frames):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), number * 9, np.uint8), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def chunks_with_rows(stream):
+    return sorted((one.entity_path, one.is_static, one.num_rows, one.to_record_batch().schema.names) for one in stream)
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "libvpx-vp9", "libsvtav1"])
+def test_frames_of_videos(tmp_path, codec):
+    """A video as a stream of frames, by groups or one by one: codec, frames, times, key frames."""
+    encode(tmp_path / "a.mp4", codec)
+    for options in ({}, {"chunk_by_gop": False, "timeline_name": "t", "timeline_type": "timestamp", "entity_path": "v w"}):
+        ours, theirs = (experimental.Mp4Reader(tmp_path / "a.mp4", **options) for _, experimental in (OURS, THEIRS))
+        assert (ours.entity_path, ours.path, repr(ours)) == (theirs.entity_path, theirs.path, repr(theirs))
+        assert chunks_with_rows(ours.stream()) == chunks_with_rows(theirs.stream())
+        assert chunks(ours.stream()) == chunks(theirs.stream())
+
+
+def test_videos_that_are_no_streams(tmp_path):
+    """Frames out of order, a file that is cut off or none, or without a video: an error that says so, after what comes before."""
+    encode(tmp_path / "b.mp4", "libx264", bframes=2)
+    with pytest.raises(ValueError, match=r"frames are out of order \(B-frames\)"):
+        shmrerun.experimental.Mp4Reader(tmp_path / "b.mp4").stream().to_chunks()
+    encode(tmp_path / "a.mp4", "libx264")
+    whole = (tmp_path / "a.mp4").read_bytes()
+    for content in (b"", b"x" * 100, whole[:-200], whole[: len(whole) // 2], whole[:40]):
+        (tmp_path / "c.mp4").write_bytes(content)
+        with pytest.raises((ValueError, OSError), match=r"c\.mp4"):
+            shmrerun.experimental.Mp4Reader(tmp_path / "c.mp4").stream().to_chunks()
+
+
+def test_rows_of_columns():
+    """Rows of columns come in the order of their times, by the first timeline, then the next."""
+    found = []
+    for chunk, package in ((shmrerun.chunk, shmrerun), (theirs_chunk, rerun)):
+        times = [package.TimeColumn("t", sequence=[3, 1, 2, 0]), package.TimeColumn("b", sequence=[1, 1, 0, 1])]
+        found.append(chunks([chunk.Chunk.from_columns("/a", times, package.Scalars.columns(scalars=[1, 2, 3, 4]))]))
+    assert found[0] == found[1]
 
 
 def test_summaries(files):
@@ -156,6 +216,15 @@ def test_damaged_files(files, tmp_path):
         shmrerun.experimental.LeRobotReader(tmp_path / "v3")
 
 
+def test_kinds_of_readers(files):
+    """All readers are streaming, those of recordings are indexed; other objects are neither."""
+    for chunk, experimental in (OURS, THEIRS):
+        readers = [chunk.RrdReader, chunk.McapReader, experimental.ParquetReader, experimental.Mp4Reader, str]
+        assert [issubclass(one, chunk.StreamingReader) for one in readers] == [True] * 4 + [False]
+        assert [issubclass(one, chunk.IndexedReader) for one in readers] == [True] + [False] * 4
+        assert isinstance(chunk.McapReader(files / "a.mcap"), chunk.StreamingReader)
+
+
 def test_streams_that_are_left(files):
     """A thread reads no further once its stream is given up, and streams of several threads do not meet."""
     reader = shmrerun.chunk.McapReader(files / "a.mcap")
@@ -176,18 +245,25 @@ def test_streams_that_are_left(files):
 
 def test_what_is_not_there(files):
     """Arguments and names that only rerun-sdk has get an error that says what to use instead."""
-    with pytest.raises(ValueError, match="decoders cannot be chosen"):
-        shmrerun.chunk.McapReader(files / "a.mcap", decoders=["raw"])
+    with pytest.raises(ValueError, match="there is no decoder 'nope' among attachments, "):
+        shmrerun.chunk.McapReader(files / "a.mcap", decoders=["raw", "nope"])
     with pytest.raises(ValueError, match="timeline_type is one of"):
         shmrerun.chunk.McapReader(files / "a.mcap", timeline_type="sequence")
     with pytest.raises(ValueError, match="is none"):
         shmrerun.chunk.McapReader(files / "a.mcap", include_topic_regex=["("])
-    with pytest.raises(ValueError, match=r"Chunk\.from_record_batch"):
-        shmrerun.experimental.ParquetReader(files / "a.parquet").stream(prefixes=["a"])
+    reader = shmrerun.experimental.ParquetReader(files / "a.parquet")
+    for bad in ({"prefixes": ["a"]}, {"column_grouping": "explicit_prefixes"}):
+        with pytest.raises(ValueError, match="prefixes are for column_grouping='explicit_prefixes', and needed there"):
+            reader.stream(**bad)
+    with pytest.raises(ValueError, match="the delimiter is one character, not ''"):
+        reader.stream(delimiter="")
+    with pytest.raises(ValueError, match="column_grouping is 'prefix', 'explicit_prefixes' or 'individual', not 'x'"):
+        reader.stream(column_grouping="x")
+    for bad, what in (("no", "is not there"), ("b", "has several values")):
+        with pytest.raises(ValueError, match=f"the column '{bad}', which is to be static, {what}"):
+            reader.stream(static_columns=[bad]).to_chunks()
     columns = [shmrerun.chunk.IndexColumn.sequence("b")]
     with pytest.raises(ValueError, match="'b', which is to be a timeline, has 0 nulls"):
         shmrerun.experimental.ParquetReader(files / "a.parquet").stream(index_columns=columns).to_chunks()
-    with pytest.raises(AttributeError, match=r"LazyChunkStream\.map"):
-        _ = shmrerun.chunk.DeriveLens
     with pytest.raises(AttributeError, match="use rerun-sdk itself"):
         _ = shmrerun.experimental.ViewerClient

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from helpers_importers import compare, log
+from helpers_importers import columns_of, compare, log
 from helpers_rrd import rerun
 
 from shmrerun.rrd import chunk, decoder
@@ -44,6 +44,18 @@ def test_tables(tmp_path):
     table = table.cast(table.schema.set(0, pa.field("x", pa.float64(), nullable=False)))
     pq.write_table(table.replace_schema_metadata({"k": "v", "b": "w"}), tmp_path / "in.parquet", row_group_size=64)
     compare(tmp_path, "in.parquet")
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.large_binary()], ids=str)
+def test_categories(tmp_path, kind):
+    """Dictionaries have the type that their writer gave them, as pandas and polars do large texts."""
+    texts = pa.array(["a", "b", None] * 50).cast(kind)
+    pq.write_table(pa.table({"x": texts.dictionary_encode(), "a_y": texts.dictionary_encode(), "a_z": texts}), tmp_path / "in.parquet")
+    for package in ("shmrerun", "rerun"):
+        log(package, f"{package}.rrd", ["in.parquet"], tmp_path)
+    ours, theirs = (columns_of(tmp_path / f"{package}.rrd") for package in ("shmrerun", "rerun"))
+    assert {key for key in ours if key[0] != "/__properties"} >= {("/pre/x", "x"), ("/pre/a", "data")}
+    assert ours == theirs
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1 and nothing else PAR1", None], ids=["empty", "lie", "cut"])
@@ -201,6 +213,22 @@ def test_lerobot(tmp_path, version, video):
     assert {key[0] for key in ours} >= {"episode_0", "episode_1"}
     assert any("VideoStream:sample" in key for key in ours) == video
     assert ended.stderr.count("'done' of type bool is left out") == 2
+
+
+def test_other_writers(tmp_path):
+    """Long lists, as polars writes them, and no list of tasks: all is there, where rerun-sdk leaves such features out."""
+    dataset(tmp_path / "set", 3, video=False)
+    (tmp_path / "set" / "meta" / "tasks.parquet").unlink()
+    path = tmp_path / "set" / "data" / "chunk-000" / "file-000.parquet"
+    table = pq.read_table(path)
+    at = table.column_names.index("action")
+    pq.write_table(table.set_column(at, "action", table["action"].cast(pa.large_list(pa.float32()))), path)
+    ended = log("shmrerun", "ours.rrd", ["set"], tmp_path)
+    log("rerun", "theirs.rrd", ["set"], tmp_path)
+    ours, theirs = values(tmp_path / "ours.rrd"), values(tmp_path / "theirs.rrd")
+    assert {key[1] for key in theirs - ours if key[-1] != "[None]"} == set()
+    assert {key[1] for key in ours - theirs} == {"/action"}
+    assert ended.stderr.count("10 frames have a task that the dataset does not describe") == 2
 
 
 def test_a_damaged_dataset(tmp_path):

@@ -4,6 +4,8 @@ import pytest
 from helpers import read_rows, run
 from helpers_importers import compare, log
 
+from shmrerun.chunk import RrdReader
+
 pytest.importorskip("rerun")
 ROBOT = """<?xml version="1.0"?>
 <robot name="my robot/x">
@@ -47,6 +49,15 @@ def test_a_robot(tmp_path):
     write(tmp_path)
     ended = compare(tmp_path, "robots/r.urdf", env={"ROS_PACKAGE_PATH": f"{tmp_path}/no:{tmp_path}/ros"})
     assert ended.stderr.count("a mesh is left out") == 2
+
+
+def test_a_robot_of_many_links(tmp_path):
+    """Transforms are rows of one chunk, in the order of the links, however many there are."""
+    links = [f"<link name='l{n}'/><joint name='j{n}' type='fixed'><parent link='root'/><child link='l{n}'/></joint>" for n in range(2000)]
+    (tmp_path / "r.urdf").write_text(f"<robot name='r'><link name='root'/>{''.join(links)}</robot>")
+    compare(tmp_path, "r.urdf")
+    lengths = [len(chunk) for chunk in RrdReader(tmp_path / "ours.rrd").stream().filter(content="/tf_static")]
+    assert lengths == [2000]
 
 
 def test_colours(tmp_path):
