@@ -152,8 +152,9 @@ class Writer:
                 size = self._append(taken)
             except BaseException as error:
                 is_message = taken[0].group.shape.is_message
-                if self._feed.size() != before or (is_message and not isinstance(error, (OSError, ValueError))):
-                    raise  # they may be in the log: who hosts the session next looks for them there
+                may_be_there = self._feed.size() != before or (is_message and not isinstance(error, ValueError))
+                if may_be_there and not isinstance(error, OSError):
+                    raise  # who hosts the session next looks for them in the log
                 for part in taken:
                     self._hopper.restore(part.token)
                 if isinstance(error, OSError):

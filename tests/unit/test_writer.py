@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import tracemalloc
@@ -178,6 +179,24 @@ def test_what_is_in_the_log_is_not_taken_back(rig, monkeypatch):
         with pytest.raises(KeyError):
             rig.flush()
     assert len(list(decoder.batches(rig.log.fd))) == 2
+
+
+def test_a_full_disk_behind_the_head(rig, monkeypatch):
+    """The log's first bytes fit, its first chunk does not: the file cannot be written at present, which is no fault of the turn."""
+    real, calls = CommitLog._write, []
+
+    def write(log, buffers, total):
+        calls.append(total)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(log, buffers, total)
+
+    monkeypatch.setattr(CommitLog, "_write", write)
+    rig.row(0)
+    assert not rig.flush()
+    assert (rig.pending, rig.writer.rows, rig.is_failing) == (1, 0, True)
+    assert rig.flush()
+    assert (rig.pending, rig.writer.rows) == (0, 1)
 
 
 def test_only_the_row_that_cannot_be_encoded_is_lost(rig):
