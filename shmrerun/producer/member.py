@@ -409,17 +409,23 @@ class Session:
         self.join()
         slot, turn = self._take_entry()
         entry = self.words.sink(slot)
-        found = os.fstat(fd) if fd >= 0 else None
-        entry.kind, entry.flags, entry.owner = kind, flags, self.tree.ref
-        entry.number = self.words.add(SessionView.sink_turn, 1) + 1
-        entry.device, entry.inode = (found.st_dev, found.st_ino) if found else (0, 0)
-        entry.scan_from = entry.size = entry.log = entry.error = 0
-        entry.until = entry.done = entry.value = entry.dropped = 0
-        entry.caller_pid, entry.caller_fd = os.getpid(), max(fd, 0)
-        entry.path = raw
-        entry.wish = wish_word(turn, WISH_OPEN)
-        self.words.add(SessionView.sink_turn, 1)
-        self.wait(lambda: not read_sink(self.words, slot).is_asked, timeout, "Opening a sink")
+        try:
+            found = os.fstat(fd) if fd >= 0 else None
+            entry.kind, entry.flags, entry.owner = kind, flags, self.tree.ref
+            entry.number = self.words.add(SessionView.sink_turn, 1) + 1
+            entry.device, entry.inode = (found.st_dev, found.st_ino) if found else (0, 0)
+            entry.scan_from = entry.size = entry.log = entry.error = 0
+            entry.until = entry.done = entry.value = entry.dropped = 0
+            entry.caller_pid, entry.caller_fd = os.getpid(), max(fd, 0)
+            entry.path = raw
+            entry.wish = wish_word(turn, WISH_OPEN)
+            self.words.add(SessionView.sink_turn, 1)
+            self.wait(lambda: not read_sink(self.words, slot).is_asked, timeout, "Opening a sink")
+        except BaseException:  # it must not be opened later, when nobody expects it
+            entry.swap(SinkView.wish, wish_word(turn, WISH_MAKING, self.tree.index + 1), wish_word(turn + 1, WISH_FREE))
+            if entry.swap(SinkView.wish, wish_word(turn, WISH_OPEN), wish_word(turn + 1, WISH_CLOSE)):
+                self.words.add(SessionView.sink_turn, 1)
+            raise
         sink = read_sink(self.words, slot)
         if sink.answer == SINK_FAILED:
             entry.wish = wish_word(turn + 1, WISH_FREE)

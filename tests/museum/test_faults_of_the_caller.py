@@ -58,6 +58,43 @@ print(json.dumps([injected, told]))
 """
 
 
+def test_a_sink_that_was_given_up_is_not_opened_later(tmp_path):
+    """Seen: `save` raised, as the aggregator did not answer in time; when it did, all rows went to that file after all."""
+    run(
+        """
+        import os, signal
+        import shmrerun as rr
+        from shmrerun.errors import FlushTimeoutError
+        from shmrerun.producer.files import open_file
+        from shmrerun.shm.words import SINK_FILE
+
+        rr.init("museum")
+        rr.log("rows", rr.Scalars(0))
+        session = rr.get_global_data_recording()._stream.session
+        session.flush(20)
+        aggregator = session.tree.words.aggregator_pid
+        fd, flags = open_file("first.rrd", set)
+        for _ in range(4):
+            os.kill(aggregator, signal.SIGSTOP)
+            for _ in range(5):  # in all, more than there are entries
+                try:
+                    session.set_sink(SINK_FILE, flags, os.path.abspath("first.rrd"), fd, timeout=0.05)
+                except FlushTimeoutError:
+                    continue
+                raise SystemExit("it was opened")
+            os.kill(aggregator, signal.SIGCONT)
+            session.flush(20)
+        rr.log("rows", rr.Scalars(1))
+        assert session.active_sink() is None
+        os.close(fd)
+        rr.save("second.rrd")
+        """,
+        tmp_path,
+    )
+    assert os.path.getsize(tmp_path / "first.rrd") == 0
+    assert scalars(check(tmp_path / "second.rrd"), "/rows") == [0, 1]
+
+
 @pytest.mark.parametrize("kind", ["call", "c_call"])
 def test_ctrl_c_at_every_step(tmp_path, kind):
     """Whatever call is broken off works when it is made again; rows whose `log` returned are in the files, in order."""
