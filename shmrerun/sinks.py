@@ -156,7 +156,7 @@ class CustomSink(_Value):
     -----
     What ``write`` raises is told, once; the rows of that batch are counted, and it goes on with the next one. A process that dies is
     started again, with a new copy of the object and the batch that it had; if it dies of that again, or a call takes too long, the batch is
-    passed over and counted. After three deaths in a row the sink is given up: all that follows is counted, and nothing waits for it.
+    passed over and counted. After five deaths in a row the sink is given up: all that follows is counted, and nothing waits for it.
     Rows that other processes log while ``close`` runs are not brought to it. What it prints is seen only in messages of errors.
     """
 

@@ -2,7 +2,7 @@
 
 The process answers each message of the log when the object has taken it; only then it is stored as how far the sink got. So whatever dies,
 the message that was not answered is brought again, once; what kills its process twice, or takes too long, is passed over and counted. After
-three deaths in a row the object is given up, and the log goes by, counted. Promise: each batch once, unless a process dies; then the
+five deaths in a row the object is given up, and the log goes by, counted. Promise: each batch once, unless a process dies; then the
 last may come twice.
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from shmrerun.live.place import Place
     from shmrerun.shm.log_reader import TableLog
 
-MOST_DEATHS = 3  # in a row
+MOST_DEATHS = 5  # in a row; it may be killed by somebody now and then
 START_SECONDS = 120.0  # a user's imports take no longer
 GRACE_SECONDS = 3.0  # the process's own timer goes first, and says where it hangs
 END_SECONDS = 1.0

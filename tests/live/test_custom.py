@@ -170,7 +170,7 @@ print(entry().dropped, len(read("tries")))
     assert lines(tmp_path / "got.txt")[0] == {"/rows": [0, 1, 2, 4, 5]}
 
 
-def test_given_up_after_three_deaths(tmp_path):
+def test_given_up_after_five_deaths(tmp_path):
     """An object whose every write is deadly is given up with a word; its rows are counted, a flush and the end wait for nothing."""
     result = run(
         SINK
@@ -189,7 +189,7 @@ print(time.monotonic() - began < 10, entry().dropped >= 40)
         tmp_path,
     )
     assert result.stdout.split() == ["True", "True"]
-    assert "given up after its process died 3 times in a row" in result.stderr, result.stderr
+    assert "given up after its process died 5 times in a row" in result.stderr, result.stderr
     assert "exit code 9" in result.stderr
     assert len(scalars(check(tmp_path / "log.rrd"), "/rows")) == 40
 
