@@ -6,11 +6,11 @@ Source: names, defaults and errors of rerun-sdk 0.41, and of about 0.24 where th
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 from shmrerun import _core, errors
+from shmrerun.loaded import loaded
 from shmrerun.model import times
 from shmrerun.model.archetype import archetype_class
 from shmrerun.model.auto_index import AUTO_INDEX
@@ -578,8 +578,8 @@ def _seed() -> None:
     import random
 
     random.seed(0)
-    if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed(0)
+    if (numpy := loaded("numpy")) is not None:
+        numpy.random.seed(0)
 
 
 def is_enabled(recording: RecordingStream | None = None) -> bool:

@@ -9,11 +9,11 @@ when somebody asks. ``log`` reads the slots in C.
 
 from __future__ import annotations
 
-import sys
 from array import array
 from typing import TYPE_CHECKING
 
 from shmrerun import _core, errors
+from shmrerun.loaded import loaded
 from shmrerun.model import docs, visualizers
 from shmrerun.model.batches import ComponentColumn, ComponentColumnList, FieldBatch, OwnRow, describe
 from shmrerun.model.convert import buffers, converters, finder
@@ -149,7 +149,7 @@ class Archetype(OwnRow):
         batch = FieldBatch(cls._columns_all[at], parts)
         count = len(batch)
         width = cls._converters[at].width
-        pa = sys.modules.get("pyarrow")
+        pa = loaded("pyarrow")
         lengths = [1] * count
         if width and not (isinstance(value, FieldBatch) or (pa is not None and isinstance(value, pa.Array))):
             import numpy as np

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import datetime as dt
 import operator
-import sys
 from typing import TYPE_CHECKING
 
+from shmrerun.loaded import loaded
 from shmrerun.model.parts import DURATION, SEQUENCE, TIMESTAMP
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def duration_nanos(duration: Any) -> int:
         return _timedelta_nanos(duration)
     if isinstance(duration, float):
         return round(float(duration) * 1e9)
-    np = sys.modules.get("numpy")
+    np = loaded("numpy")
     if np is not None:
         if isinstance(duration, np.timedelta64):
             return _numpy_nanos(np, duration)
@@ -173,13 +173,13 @@ def timestamp_nanos(timestamp: Any) -> int:
         if timestamp.tzinfo is None:
             timestamp = timestamp.replace(tzinfo=dt.UTC)
         return _timedelta_nanos(timestamp - _EPOCH)
-    np = sys.modules.get("numpy")
+    np = loaded("numpy")
     if np is not None:
         if isinstance(timestamp, np.datetime64):
             return _numpy_nanos(np, timestamp)
         if isinstance(timestamp, np.integer) and not isinstance(timestamp, np.timedelta64):
             return timestamp_nanos(int(timestamp))
-    pa = sys.modules.get("pyarrow")
+    pa = loaded("pyarrow")
     if pa is not None and isinstance(timestamp, pa.TimestampScalar):
         if not timestamp.is_valid:
             raise TypeError("set_time: timestamp is a null pyarrow.TimestampScalar")

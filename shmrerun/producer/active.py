@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import threading
 from typing import Any, Protocol
 
 from shmrerun import _core, errors
+from shmrerun.loaded import loaded
 from shmrerun.model import times
 from shmrerun.producer.discovery import discover, publish
 from shmrerun.producer.exit import hook_exit
@@ -49,7 +49,7 @@ _follow_stamp = 0  # of this process, while its global recording is another proc
 
 def in_task() -> bool:
     """Whether the caller runs in an asyncio task."""
-    asyncio = sys.modules.get("asyncio")
+    asyncio = loaded("asyncio")
     if asyncio is None:
         return False
     try:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from shmrerun.errors import ShmrerunError
+from shmrerun.loaded import loaded
 from shmrerun.producer.process import Follow, Process
 from shmrerun.shm import places, segments
 from shmrerun.shm.tree import pid_namespace, process_facts
@@ -52,7 +52,7 @@ def publish(me: Process, tree: Tree) -> None:
 
 def discover(me: Process) -> Follow | None:
     """Whom this process follows, looked up outside its own memory; None if it was started by nobody that logs."""
-    module = sys.modules.get("multiprocessing.process")
+    module = loaded("multiprocessing.process")
     if module is not None:
         text = getattr(module.current_process(), "_config", {}).get("shmrerun")
         if text and (found := Follow.parse(text)):

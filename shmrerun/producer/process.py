@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from typing import TYPE_CHECKING, Protocol
 
 from shmrerun import _core
 from shmrerun.errors import SegmentError
+from shmrerun.loaded import loaded
 from shmrerun.producer.member import Session
 from shmrerun.shm import places, sweep
 from shmrerun.shm.tree import Tree, TreeEndedError
@@ -92,7 +92,7 @@ class Process:
         """Whether this process was made by another one of the program: forked, or by multiprocessing."""
         if self.forked or TREE_VARIABLE in os.environ:
             return True
-        module = sys.modules.get("multiprocessing.process")
+        module = loaded("multiprocessing.process")
         return module is not None and module.parent_process() is not None
 
     def tree(self, token: str) -> Tree:
@@ -168,5 +168,5 @@ def this_process() -> Process:
 
 def is_inheriting() -> bool:
     """Whether multiprocessing is running a module's top level again in a child, or in the forkserver."""
-    module = sys.modules.get("multiprocessing.process")
+    module = loaded("multiprocessing.process")
     return module is not None and bool(getattr(module.current_process(), "_inheriting", False))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from shmrerun import _core
 from shmrerun.errors import AggregatorError, say_once
+from shmrerun.loaded import loaded
 from shmrerun.shm import places
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def _python() -> str:
         raise AggregatorError(
             "this program has no Python interpreter of its own (frozen or embedded): set SHMRERUN_PYTHON to a Python that has shmrerun"
         )
-    spawn = sys.modules.get("multiprocessing.spawn")
+    spawn = loaded("multiprocessing.spawn")
     executable = spawn.get_executable() if spawn else None
     return os.fsdecode(executable or sys.executable)
 

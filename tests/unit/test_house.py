@@ -20,16 +20,17 @@ BELOW = {  # room: rooms that it may import; each may import itself
     "errors": (),
     "_core": (),
     "framing": (),
-    "model": ("errors", "_core"),
-    "shm": ("errors", "_core", "framing"),
+    "loaded": (),
+    "model": ("errors", "_core", "loaded"),
+    "shm": ("errors", "_core", "framing", "loaded"),
     "rrd": ("errors", "_core", "framing", "model"),
     "chunk": ("rrd", "importers"),  # the face of its chunks and readers
     "urdf": ("errors", "model", "importers", "recording_stream", "faces", "chunk"),  # robots in hand
     "experimental": ("errors", "chunk", "api", "importers"),
     "sinks": ("errors",),
-    "producer": ("errors", "_core", "framing", "model", "rrd", "shm", "sinks"),
+    "producer": ("errors", "_core", "framing", "loaded", "model", "rrd", "shm", "sinks"),
     "importers": ("errors", "_core", "framing", "model", "rrd", "shm", "producer", "faces"),
-    "recording_stream": ("errors", "_core", "model", "shm", "sinks", "producer", "importers"),
+    "recording_stream": ("errors", "_core", "loaded", "model", "shm", "sinks", "producer", "importers"),
     "scopes": ("recording_stream",),
     "faces": ("errors", "model"),
     "api": ("errors", "_core", "model", "shm", "sinks", "producer", "importers", "recording_stream", "scopes", "faces"),
@@ -195,4 +196,4 @@ def test_no_circles():
 @pytest.mark.parametrize("path", sorted(path for path in FILES if path.startswith("model/")))
 def test_model_is_closed(path):
     """The model imports errors, the extension and itself, so that it can be used on both sides of shared memory."""
-    assert {room(other) for other in IMPORTS[path]} <= {"errors", "_core", "model"}
+    assert {room(other) for other in IMPORTS[path]} <= {"errors", "_core", "loaded", "model"}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from array import array
 from itertools import accumulate
 from struct import Struct
 from typing import TYPE_CHECKING
 
 from shmrerun import _core
+from shmrerun.loaded import loaded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -77,7 +77,7 @@ def is_arrow(value: Any) -> bool:
     """Tell whether a value is an Arrow array, or has no other interface (PIL images have one, of other shape)."""
     if not hasattr(value, "__arrow_c_array__"):
         return False
-    pa = sys.modules.get("pyarrow")
+    pa = loaded("pyarrow")
     if pa is not None and isinstance(value, pa.Array):
         return True
     return not (hasattr(value, "__array__") or hasattr(value, "__array_interface__"))

@@ -21,6 +21,7 @@ from struct import error as struct_error
 from typing import TYPE_CHECKING, NamedTuple
 
 from shmrerun.errors import warn
+from shmrerun.loaded import loaded
 from shmrerun.model.convert.buffers import (
     ZERO_OFFSET,
     as_numpy,
@@ -126,7 +127,7 @@ def time_ints(value: Any) -> Parts:
     """Convert times: ints, TimeInt objects, NumPy times (cast to their number), or sequences of them."""
     if type(value) is int:
         return 1, None, _int64s((value,))
-    np = sys.modules.get("numpy")
+    np = loaded("numpy")
     if isinstance(value, Sequence) and not isinstance(value, str):
         if not any(hasattr(item, "__len__") for item in value):
             return len(value), None, _int64s([_time_int(item) for item in value])
@@ -139,7 +140,7 @@ def time_ints(value: Any) -> Parts:
 
 
 def _time_int(value: Any) -> int:
-    np = sys.modules.get("numpy")
+    np = loaded("numpy")
     if np is not None and isinstance(value, np.datetime64 | np.timedelta64):
         return int(value.astype(np.int64))
     number = getattr(value, "value", None)
@@ -162,7 +163,7 @@ def texts(value: Any) -> Parts:
     if isinstance(value, str):
         raw = str.__str__(value).encode()
         return 1, None, pack_offsets(0, len(raw)), raw
-    np = sys.modules.get("numpy")
+    np = loaded("numpy")
     if np is not None and isinstance(value, np.ndarray):
         if value.ndim != 1 or value.dtype.kind != "U":
             import pyarrow as pa
