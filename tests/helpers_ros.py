@@ -195,3 +195,12 @@ MESSAGES = {  # type: definition, and topics with what makes their messages
         {"voxels": voxels},
     ),
 }  # fmt: skip
+
+
+def write_all(out, count):
+    """Write so many of each to an MCAP writer of ROS 2."""
+    for name, (text, topics) in MESSAGES.items():
+        schema = out.register_msgdef(name, text)
+        for topic, make in topics.items():
+            for n in range(count):
+                out.write_message(topic, schema, make(n), log_time=10 * n + 10, publish_time=10 * n + 11)

@@ -5,7 +5,7 @@ import json
 import pytest
 from helpers import read_rows, run
 from helpers_importers import compare, log
-from helpers_ros import MESSAGES
+from helpers_ros import MESSAGES, write_all
 
 writer = pytest.importorskip("mcap.writer")
 ros2 = pytest.importorskip("mcap_ros2.writer")
@@ -51,11 +51,7 @@ def test_ros2(tmp_path):
     """ROS 2 messages: those that mean something to viewers, and any other one as a struct."""
     with open(tmp_path / "in.mcap", "wb") as file:
         out = ros2.Writer(file)
-        for name, (text, topics) in MESSAGES.items():
-            schema = out.register_msgdef(name, text)
-            for topic, make in topics.items():
-                for n in range(4):
-                    out.write_message(topic, schema, make(n), log_time=10 * n + 10, publish_time=10 * n + 11)
+        write_all(out, 4)
         out.finish()
     compare(tmp_path, "in.mcap")
 

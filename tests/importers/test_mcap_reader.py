@@ -5,7 +5,7 @@ import dataclasses
 import helpers_foxglove
 import pytest
 import rerun.chunk as theirs
-from helpers_ros import MESSAGES, headed, header
+from helpers_ros import headed, header, write_all
 from test_mcap import plain
 from test_readers import chunks
 
@@ -29,11 +29,7 @@ def files(tmp_path_factory):
     plain(folder / "plain.mcap")
     with open(folder / "ros.mcap", "wb") as file:
         out = ros2.Writer(file)
-        for name, (text, topics) in MESSAGES.items():
-            schema = out.register_msgdef(name, text)
-            for topic, make in topics.items():
-                for n in range(2):
-                    out.write_message(topic, schema, make(n), log_time=10 * n + 10, publish_time=10 * n + 11)
+        write_all(out, 2)
         schema = out.register_msgdef("sensor_msgs/msg/BatteryState", BATTERY)
         state = {name: n + 0.5 for n, name in enumerate(NUMBERS)} | dict.fromkeys(KINDS, 1) | {"header": header(3), "present": True}
         state |= {"cell_voltage": [1.5], "cell_temperature": [], "location": "a", "serial_number": "b"}

@@ -195,5 +195,5 @@ def test_no_circles():
 
 @pytest.mark.parametrize("path", sorted(path for path in FILES if path.startswith("model/")))
 def test_model_is_closed(path):
-    """The model imports errors, the extension and itself, so that it can be used on both sides of shared memory."""
+    """The model imports errors, loaded, the extension and itself, so that it can be used on both sides of shared memory."""
     assert {room(other) for other in IMPORTS[path]} <= {"errors", "_core", "loaded", "model"}
