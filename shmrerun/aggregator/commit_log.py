@@ -16,6 +16,7 @@ from shmrerun import _core
 from shmrerun.aggregator.descriptors import same_file
 from shmrerun.aggregator.replay import Replay
 from shmrerun.aggregator.write_behind import STEP_BYTES, write_behind
+from shmrerun.aggregator.writes import Writes
 from shmrerun.framing import (
     ARROW_MSG,
     BLUEPRINT_ACTIVATION,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from shmrerun.rrd.chunk import Chunk
     from shmrerun.rrd.footer import Manifest
 
-_WRITEV_BUFFERS = 512
 _COPY_BYTES = 1 << 20
 
 
@@ -74,12 +74,14 @@ class CommitLog:
         self.size = 0  # bytes that are complete messages
         self.chunks = 0
         self.is_finished = False  # a footer follows
+        self.is_followed = False  # others read it as it grows
         self._fd = fd
         self._pool = pool
         self._ids = ids
         self._write_footer = write_footer
         self._is_spool = is_spool
         self._is_locked = False
+        self._writes = Writes()
         self._tail_bytes = 0  # what lies behind `size`: a footer, or the rest of a failed write
         self._store_id = b""
         self._lacks_info = False  # of the recording: a write that began the log was torn before it
@@ -312,17 +314,7 @@ class CommitLog:
         self._cut()
         self._tail_bytes = 1  # until all of it is there
         try:
-            done = 0
-            pending = list(buffers)
-            while pending:
-                count = os.pwritev(fd, pending[:_WRITEV_BUFFERS], self.size + done)
-                if count == 0:
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                done += count
-                while pending and count >= len(pending[0]):
-                    count -= len(pending.pop(0))
-                if count:
-                    pending[0] = memoryview(pending[0])[count:]
+            self._writes.write(fd, buffers, total, self.size, directly=not (self._is_spool or self.is_followed))
         except BaseException:
             self._cut()
             raise

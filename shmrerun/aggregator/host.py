@@ -103,6 +103,8 @@ class Host:
         for sink in first:  # nothing was written anywhere yet, so they need not wait for what draining imports
             self.feed.obey(sink, clean=True)
         self._batcher.is_watched = self.feed.followers.is_watched
+        if self.feed.log is not None:
+            self.feed.log.is_followed = len(self.feed.followers) > 0
         if self.feed.followers.is_served:
             self._live.look(now)
         self._writer.drain(self.lanes)

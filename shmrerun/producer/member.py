@@ -307,6 +307,8 @@ class Session:
 
     def wait(self, done: Callable[[], bool], timeout: float, what: str) -> None:
         """Wait until done() is true; the aggregator is started again if it dies. FlushTimeoutError, AggregatorError."""
+        if done():
+            return
         deadline = None if timeout > 1e9 else time.monotonic() + timeout
         pause, look = 0.00005, time.monotonic() + 0.05
         self.tree.wake()
