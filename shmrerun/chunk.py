@@ -10,7 +10,8 @@ from typing import Any
 from shmrerun.importers.mcap_info import McapChannelInfo, McapChunkInfo, McapCompressionInfo, McapInfo, McapSchemaInfo
 from shmrerun.importers.readers import IndexColumn, McapReader
 from shmrerun.rrd.chunk_object import Chunk
-from shmrerun.rrd.chunk_stream import ChunkStore, IndexedReader, LazyChunkStream, LazyStore, RrdReader, StreamingReader
+from shmrerun.rrd.chunk_readers import IndexedReader, RrdReader, StreamingReader
+from shmrerun.rrd.chunk_stream import ChunkStore, LazyChunkStream, LazyStore
 from shmrerun.rrd.lens import DeriveLens, Lens, MutateLens
 from shmrerun.rrd.selector import Selector
 from shmrerun.rrd.stored import StoreEntry
