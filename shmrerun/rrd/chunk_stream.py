@@ -16,6 +16,7 @@ from shmrerun.rrd.file_writer import FileWriter
 from shmrerun.rrd.filters import EntityFilter
 from shmrerun.rrd.footer import Manifest
 from shmrerun.rrd.lens_work import MODES, apply_lenses, as_lenses
+from shmrerun.rrd.optimize import optimized
 from shmrerun.rrd.schema import Schema
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from shmrerun.rrd.lens import Lens
+    from shmrerun.rrd.optimize import OptimizationProfile
     from shmrerun.rrd.reader import Recording
 
 _EVERYTHING = ("/**", "/__properties/**")
@@ -148,9 +150,28 @@ class LazyChunkStream:
         """All chunks in memory."""
         return list(self)
 
-    def collect(self) -> ChunkStore:
-        """All chunks in memory, as a store."""
-        return ChunkStore(self.to_chunks())
+    def collect(self, *, optimize: OptimizationProfile | None = None) -> ChunkStore:
+        """All chunks in memory, as a store.
+
+        Parameters
+        ----------
+        optimize
+            What size chunks are to have: ``OptimizationProfile.LIVE`` for viewers, ``OptimizationProfile.OBJECT_STORE`` for queries, or
+            one of your own. None: that which they have.
+
+        Raises
+        ------
+        ValueError
+            The profile says what cannot be.
+
+        Notes
+        -----
+        All values are kept; rerun-sdk drops static ones that others replace.
+
+        """
+        if optimize is None:
+            return ChunkStore(self.to_chunks())
+        return ChunkStore([Chunk._of(batch) for batch in optimized((chunk.to_record_batch() for chunk in self), optimize)])
 
     def write_rrd(self, path: str | os.PathLike[str], *, application_id: str, recording_id: str) -> None:
         """Write a file, with a footer, of all chunks. It takes its place when it is whole."""
