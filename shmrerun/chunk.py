@@ -5,8 +5,9 @@ Source: names of ``rerun.chunk`` of rerun-sdk 0.41.
 
 from __future__ import annotations
 
+from shmrerun.importers.index_column import IndexColumn
 from shmrerun.importers.mcap_info import McapChannelInfo, McapChunkInfo, McapCompressionInfo, McapInfo, McapSchemaInfo
-from shmrerun.importers.readers import IndexColumn, McapReader
+from shmrerun.importers.mcap_reader import McapReader
 from shmrerun.rrd.chunk_object import Chunk
 from shmrerun.rrd.chunk_readers import IndexedReader, RrdReader, StreamingReader
 from shmrerun.rrd.chunk_stream import ChunkStore, LazyChunkStream, LazyStore

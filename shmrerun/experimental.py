@@ -9,7 +9,9 @@ from typing import Any
 
 from shmrerun import api, chunk
 from shmrerun.errors import _emit
-from shmrerun.importers.readers import LeRobotReader, Mp4Reader, ParquetReader
+from shmrerun.importers.lerobot_reader import LeRobotReader
+from shmrerun.importers.mp4_reader import Mp4Reader
+from shmrerun.importers.parquet_reader import ParquetReader
 
 __all__ = ["LeRobotReader", "Mp4Reader", "ParquetReader"]
 

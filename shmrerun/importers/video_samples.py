@@ -63,12 +63,6 @@ def frames(path: str, start: float = -math.inf, end: float = math.inf) -> Iterat
         yield _CODECS[name], found()
 
 
-def samples(path: str, start: float, end: float) -> tuple[str, list[bytes]]:
-    """Codec, and the frames of a part of a video; see :func:`frames`."""
-    with frames(path, start, end) as (codec, found):
-        return codec, [frame.data for frame in found]
-
-
 def _stream_format(codec: str, extra: bytes, data: bytes, *, is_key: bool) -> bytes:
     """A frame with start codes in place of lengths; key frames with the parameter sets before them."""
     if codec not in ("h264", "hevc"):
