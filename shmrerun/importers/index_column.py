@@ -62,6 +62,8 @@ class IndexColumn:
             numbers = array.to_numpy(zero_copy_only=False)
             scale = _UNITS[self.input_unit] if self.input_unit else 1
             if numbers.dtype.kind == "f":
+                if not np.isfinite(numbers).all():
+                    raise ImportFailedError(f"the column {self.path!r}, which is to be a timeline, has values that are no numbers")
                 numbers = np.copysign(np.floor(np.abs(numbers) * scale + 0.5), numbers).astype(np.int64)
             else:
                 numbers = numbers.astype(np.int64) * scale
