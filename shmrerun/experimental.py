@@ -13,12 +13,12 @@ from shmrerun.importers.hdf5_reader import DatasetInfo, Hdf5Reader
 from shmrerun.importers.lerobot_reader import LeRobotReader
 from shmrerun.importers.mp4_reader import Mp4Reader
 from shmrerun.importers.parquet_reader import ParquetReader
+from shmrerun.importers.transcode import Mp4TranscodeOptions
 
-__all__ = ["DatasetInfo", "Hdf5Reader", "LeRobotReader", "Mp4Reader", "ParquetReader"]
+__all__ = ["DatasetInfo", "Hdf5Reader", "LeRobotReader", "Mp4Reader", "Mp4TranscodeOptions", "ParquetReader"]
 
 
 _ABSENT = {
-    "Mp4TranscodeOptions": "transcode by ffmpeg before: ffmpeg -i video.mp4 -bf 0 other.mp4",
     **dict.fromkeys(("ViewerClient", "dataloader", "query_metrics", "video"), "use rerun-sdk itself, on files or viewers of this package"),
 }
 

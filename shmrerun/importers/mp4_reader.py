@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from shmrerun.importers.as_chunks import ChunkTask, chunks_of
 from shmrerun.importers.reader_arguments import is_duration, there
+from shmrerun.importers.transcode import Mp4TranscodeOptions
 from shmrerun.importers.video import mp4, mp4_stream
 from shmrerun.model.entity_paths import canonical
 from shmrerun.rrd.chunk_stream import LazyChunkStream
@@ -33,7 +34,8 @@ class Mp4Reader:
     timeline_name, timeline_type
         Of the frames' times.
     transcode
-        Not here: ValueError.
+        How frames are encoded anew, of ``mode="stream"``. A video that has what is wanted, and whose frames are in order, is not; any
+        other (with B-frames, say) is, which takes the time that encoding takes, and is faithful to the eye, not to the bit.
     entity_path
         Without: the absolute path of the file.
 
@@ -42,8 +44,8 @@ class Mp4Reader:
     FileNotFoundError
         There is no such file.
     ValueError
-        An argument is of no use. While the stream is read: the file is damaged, or its frames are no stream, as those that are out of
-        order (B-frames).
+        An argument is of no use. While the stream is read: the file is damaged, its frames are no stream, or nothing here encodes the
+        codec that is wanted.
 
     """
 
@@ -55,16 +57,19 @@ class Mp4Reader:
         chunk_by_gop: bool = True,
         timeline_name: str = "video",
         timeline_type: str = "duration_ns",
-        transcode: None = None,
+        transcode: Mp4TranscodeOptions | None = None,
         entity_path: str | None = None,
     ) -> None:
         if mode not in ("asset", "stream"):
             raise ValueError(f"mode is 'stream' or 'asset', not {mode!r}")
-        if transcode is not None:
-            raise ValueError("transcode is not there; do it before: ffmpeg -i video.mp4 -bf 0 other.mp4")
+        if mode == "asset" and (transcode is not None or not chunk_by_gop):
+            raise ValueError('transcode and chunk_by_gop=False are for mode="stream"')
+        if not isinstance(transcode, Mp4TranscodeOptions | None):
+            raise TypeError(f"transcode is of Mp4TranscodeOptions, got {type(transcode).__name__}")
         self._path = there(path, "MP4 file")
         self._is_stream = mode == "stream"
         self._has_groups = chunk_by_gop
+        self._transcode = Mp4TranscodeOptions() if transcode is None else transcode
         self._is_duration = is_duration(timeline_type)
         self._timeline = timeline_name
         self._entity_path = canonical(str(self._path.absolute()) if entity_path is None else entity_path)
@@ -84,7 +89,14 @@ class Mp4Reader:
 
         def load(task: ChunkTask) -> None:
             if self._is_stream:
-                mp4_stream(task, self._timeline, self._entity_path, is_duration=self._is_duration, has_groups=self._has_groups)
+                mp4_stream(
+                    task,
+                    self._timeline,
+                    self._entity_path,
+                    is_duration=self._is_duration,
+                    has_groups=self._has_groups,
+                    transcode=self._transcode,
+                )
             else:
                 mp4(task, self._timeline, self._entity_path, is_duration=self._is_duration, is_static=True)
 

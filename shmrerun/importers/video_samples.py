@@ -14,7 +14,7 @@ from shmrerun.importers.task import ImportFailedError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_CODECS = {"h264": "H264", "hevc": "H265", "av1": "AV1", "vp8": "VP8", "vp9": "VP9"}
+CODECS = {"h264": "H264", "hevc": "H265", "av1": "AV1", "vp8": "VP8", "vp9": "VP9"}
 _START = b"\0\0\0\1"
 _HEVC_SETS = (32, 33, 34)  # units that are parameter sets: VPS, SPS, PPS
 
@@ -28,11 +28,10 @@ class Frame(NamedTuple):
 
 
 @contextlib.contextmanager
-def frames(path: str, start: float = -math.inf, end: float = math.inf) -> Iterator[tuple[str, Iterator[Frame]]]:
-    """Codec, and the frames that are shown from ``start`` to before ``end`` (seconds), in order.
+def opened(path: str) -> Iterator[tuple[Any, Any, str]]:
+    """The file, its video, and what the video's codec is called there: a key of ``CODECS``.
 
-    ImportFailedError: the package is missing, the codec is unknown, or the frames are no stream; OSError, ValueError: the file cannot
-    be read.
+    ImportFailedError: the package is missing, or there is no video of a known codec; OSError, ValueError: the file cannot be read.
     """
     try:
         import av
@@ -43,8 +42,18 @@ def frames(path: str, start: float = -math.inf, end: float = math.inf) -> Iterat
             raise ImportFailedError(f"there is no video in the file: {path}")
         stream: Any = container.streams.video[0]
         name = {"libdav1d": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9"}.get(stream.codec_context.name, stream.codec_context.name)
-        if name not in _CODECS:
-            raise ImportFailedError(f"the video has the codec {name!r}, not one of {sorted(_CODECS)}: {path}")
+        if name not in CODECS:
+            raise ImportFailedError(f"the video has the codec {name!r}, not one of {sorted(CODECS)}: {path}")
+        yield container, stream, name
+
+
+@contextlib.contextmanager
+def frames(path: str, start: float = -math.inf, end: float = math.inf) -> Iterator[tuple[str, Iterator[Frame]]]:
+    """Codec, and the frames that are shown from ``start`` to before ``end`` (seconds), in order.
+
+    ImportFailedError: see :func:`opened`, or the frames are no stream; OSError, ValueError: the file cannot be read.
+    """
+    with opened(path) as (container, stream, name):
 
         def found() -> Iterator[Frame]:
             extra = bytes(stream.codec_context.extradata or b"")
@@ -60,7 +69,7 @@ def frames(path: str, start: float = -math.inf, end: float = math.inf) -> Iterat
                 data = _stream_format(name, extra, bytes(packet), is_key=packet.is_keyframe)
                 yield Frame(float(packet.pts * stream.time_base), data, packet.is_keyframe)
 
-        yield _CODECS[name], found()
+        yield CODECS[name], found()
 
 
 def _stream_format(codec: str, extra: bytes, data: bytes, *, is_key: bool) -> bytes:
