@@ -37,14 +37,20 @@ def opened(path: str) -> Iterator[tuple[Any, Any, str]]:
         import av
     except ImportError:
         raise ImportFailedError(f"the frames of videos need a package: pip install 'shmrerun[importers]': {path}") from None
-    with av.open(path) as container:
-        if not container.streams.video:
-            raise ImportFailedError(f"there is no video in the file: {path}")
-        stream: Any = container.streams.video[0]
-        name = {"libdav1d": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9"}.get(stream.codec_context.name, stream.codec_context.name)
-        if name not in CODECS:
-            raise ImportFailedError(f"the video has the codec {name!r}, not one of {sorted(CODECS)}: {path}")
-        yield container, stream, name
+    try:
+        with av.open(path) as container:
+            if not container.streams.video:
+                raise ImportFailedError(f"there is no video in the file: {path}")
+            stream: Any = container.streams.video[0]
+            decoder = "none" if stream.codec_context is None else stream.codec_context.name
+            name = {"libdav1d": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9"}.get(decoder, decoder)
+            if name not in CODECS:
+                raise ImportFailedError(f"the video has the codec {name!r}, not one of {sorted(CODECS)}: {path}")
+            yield container, stream, name
+    except av.error.FFmpegError as error:
+        if isinstance(error, OSError):
+            raise
+        raise ImportFailedError(f"cannot read the video any further: {type(error).__name__} {error}: {path}") from None
 
 
 @contextlib.contextmanager
