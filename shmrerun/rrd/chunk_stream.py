@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from shmrerun.rrd.optimize import OptimizationProfile
     from shmrerun.rrd.reader import Recording
 
+_INSTEAD_OF_READER = (
+    "write the chunks by write_rrd, and take datafusion.SessionContext().from_arrow(shmrerun.read(path).view(index)), a table that has "
+    "every row as it was logged"
+)
 _EVERYTHING = ("/**", "/__properties/**")
 
 
@@ -307,6 +311,11 @@ class ChunkStore:
 
     def __len__(self) -> int:
         return len(self._chunks)
+
+    def __getattr__(self, name: str) -> Any:
+        """Say what to use instead of the method that rerun-sdk has here."""
+        instead = f": rerun-sdk has it; here, {_INSTEAD_OF_READER}" if name == "reader" else ""
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{instead}")
 
     def __repr__(self) -> str:
         return f"ChunkStore({len(self)} chunks)"

@@ -1,7 +1,9 @@
 """Schemas of stores name the columns that rerun-sdk 0.41's name, in the same order, with the same texts."""
 
+import pickle
 import warnings
 
+import datafusion
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -108,3 +110,20 @@ def test_finding_columns(files):
         for schema in (ours, theirs):
             with pytest.raises(error):
                 schema.column_for_selector(selector)
+
+
+def test_tables_of_datafusion(files):
+    """A store has no reader, and says what to use instead, which is a DataFusion table of the recording."""
+    store = shmrerun.chunk.RrdReader(files / "kinds.rrd").stream().collect()
+    with pytest.raises(AttributeError, match=r"here, write the chunks by write_rrd, and take datafusion\.SessionContext\(\)\.from_arrow"):
+        _ = store.reader
+    with pytest.raises(AttributeError, match=r"'ChunkStore' object has no attribute 'nothing'$"):
+        _ = store.nothing
+    assert isinstance(pickle.loads(pickle.dumps(store)), shmrerun.chunk.ChunkStore)
+    store.write_rrd(files / "again.rrd", application_id="a", recording_id="b")
+    table = datafusion.SessionContext().from_arrow(rr.read(files / "again.rrd").view("step", "/points"))
+    rows = table.filter(datafusion.col("step") >= datafusion.lit(1)).select("step", '"/points:Points3D:positions"').to_arrow_table()
+    other = theirs_chunk.RrdReader(files / "kinds.rrd").stream().collect().reader("step", contents="/points").to_arrow_table()
+    name = "/points:Points3D:positions"
+    logged = [row for row in rows.to_pylist() if row[name]]
+    assert logged[:1] == [row for row in other.select(["step", name]).to_pylist() if row["step"] == 1]
