@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -70,10 +71,31 @@ class Contents:
     @cached_property
     def places(self) -> list[Place]:
         """Of all chunks, in the order of the file."""
-        table = self.stored.table
         names = ("chunk_entity_path", "chunk_byte_offset", "chunk_byte_size", "chunk_num_rows", "chunk_is_static")
-        rows = zip(*(table.column(name).to_pylist() for name in names), strict=True)
-        return sorted((Place._make((*row, 0)) for row in rows), key=lambda place: place.offset)
+        return list(map(Place, *map(self._values, names), itertools.repeat(0)))
+
+    def _values(self, name: str) -> list[Any]:
+        """A column of the table in the order of the file."""
+        values: list[Any] = self.stored.table.column(name).to_pylist()  # pyarrow's take would import all of pyarrow.compute
+        order = self._order
+        return values if (order[1:] > order[:-1]).all() else [values[at] for at in order.tolist()]
+
+    @cached_property
+    def rows(self) -> npt.NDArray[np.int64]:
+        """Of all chunks, in the order of the file."""
+        return ints(self.stored.table.column("chunk_num_rows"))[self._order]
+
+    @cached_property
+    def static(self) -> npt.NDArray[np.bool_]:
+        """Which chunks are static, in the order of the file."""
+        return np.array(self._values("chunk_is_static"), np.bool_)
+
+    @cached_property
+    def owners(self) -> tuple[list[str], npt.NDArray[np.int64]]:
+        """The entities, and the number of each chunk's, in the order of the file."""
+        numbers: dict[str, int] = {}
+        owners = [numbers.setdefault(path, len(numbers)) for path in self._values("chunk_entity_path")]
+        return list(numbers), np.array(owners, np.int64)
 
     @cached_property
     def _order(self) -> npt.NDArray[np.intp]:
