@@ -104,16 +104,27 @@ class Contents:
 
     def spans(self, timeline: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
         """First and last times of the chunks, in the order of the file, and which chunks have any."""
-        ends: dict[str, pa.Array] = {}
-        for number, field in enumerate(self.stored.table.schema):
-            metadata = field.metadata or {}
-            if metadata.get(b"rerun:index") == timeline.encode() and b"rerun:component" not in metadata and field.type.bit_width == 64:
-                ends[field.name.rpartition(":")[2]] = self.stored.table.column(number)
-        if not {"start", "end"} <= ends.keys():
+        found = self._spans.get(timeline)
+        if found is None:
             nothing = np.zeros(len(self), np.int64)
-            return nothing, nothing, np.zeros(len(self), np.bool_)
-        first, last = (ints(ends[name])[self._order] for name in ("start", "end"))
-        return first, last, valid(ends["start"])[self._order]
+            found = nothing, nothing, np.zeros(len(self), np.bool_)
+        return found
+
+    @cached_property
+    def _spans(self) -> dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]]:
+        table = self.stored.table
+        ends: dict[bytes, dict[str, pa.Array]] = {}
+        for number, field in enumerate(table.schema):
+            metadata = field.metadata or {}
+            timeline = metadata.get(b"rerun:index")
+            if timeline is not None and b"rerun:component" not in metadata and field.type.bit_width == 64:
+                ends.setdefault(timeline, {})[field.name.rpartition(":")[2]] = table.column(number)
+        found = {}
+        for timeline, columns in ends.items():
+            if {"start", "end"} <= columns.keys():
+                first, last = (ints(columns[name])[self._order] for name in ("start", "end"))
+                found[timeline.decode("utf-8", "replace")] = first, last, valid(columns["start"])[self._order]
+        return found
 
     def find(
         self,
