@@ -230,10 +230,15 @@ def log_episode(
 def _video(store: _Rows, key: str, index: _Index, path: str, start: float, end: float) -> None:
     import numpy as np
 
-    from shmrerun.importers.video_samples import frames
+    from shmrerun.importers.transcode import Mp4TranscodeOptions, encoded
+    from shmrerun.importers.video_samples import NoStreamError, frames
 
-    with frames(path, start, end) as (codec, all_frames):
-        found = list(all_frames)
+    try:
+        with frames(path, start, end) as (codec, as_they_are):
+            found = list(as_they_are)
+    except NoStreamError:
+        with encoded(path, Mp4TranscodeOptions(), start, end) as (codec, anew):
+            found = [frame for _, frame in anew]
     if not found:
         raise ValueError(f"it has no frames from {start:g} s to {end:g} s: {path}")
     stream: Any = archetype_class("VideoStream")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import os
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -89,8 +90,10 @@ def must_be_encoded(path: str, options: Mp4TranscodeOptions) -> bool:
 
 
 @contextlib.contextmanager
-def encoded(path: str, options: Mp4TranscodeOptions) -> Iterator[tuple[str, Iterator[tuple[int, Frame]]]]:
-    """Codec, and the frames with their times: nanoseconds from the beginning of the file.
+def encoded(
+    path: str, options: Mp4TranscodeOptions, start: float = -math.inf, end: float = math.inf
+) -> Iterator[tuple[str, Iterator[tuple[int, Frame]]]]:
+    """Codec, and the frames that are shown from ``start`` to before ``end`` (seconds), with nanoseconds from the beginning of the file.
 
     ImportFailedError: nothing here encodes that codec, or the file is damaged; OSError, ValueError: it cannot be read.
     """
@@ -99,13 +102,23 @@ def encoded(path: str, options: Mp4TranscodeOptions) -> Iterator[tuple[str, Iter
     with opened(path) as (container, stream, codec):
         stream.thread_type = "AUTO"
         target = options.output_codec.name if options.output_codec is not None else CODECS[codec]
-        start = Fraction(container.start_time or 0, 1_000_000)
+        zero = Fraction(container.start_time or 0, 1_000_000)
+        if start > 0 and math.isfinite(start):
+            container.seek(int(start / stream.time_base), stream=stream)
+
+        def shown() -> Iterator[Any]:
+            for frame in container.decode(stream):
+                seconds = float(frame.pts * frame.time_base) if frame.pts is not None else start
+                if start <= seconds < end:
+                    yield frame
+                elif seconds >= end:
+                    return
 
         def found() -> Iterator[tuple[int, Frame]]:
             try:
-                for packet in _packets(path, container, stream, target, options):
+                for packet in _packets(path, shown(), stream, target, options):
                     if packet.pts is not None:
-                        nanos = max(0, round((packet.pts * packet.time_base - start) * 1_000_000_000))
+                        nanos = max(0, round((packet.pts * packet.time_base - zero) * 1_000_000_000))
                         data = bytes(packet)
                         if target == "AV1":  # as files of MP4 have them: without a mark of the beginning
                             data = data.removeprefix(b"\x12\x00")
@@ -116,13 +129,13 @@ def encoded(path: str, options: Mp4TranscodeOptions) -> Iterator[tuple[str, Iter
         yield target, found()
 
 
-def _packets(path: str, container: Any, stream: Any, target: str, options: Mp4TranscodeOptions) -> Iterator[Any]:
+def _packets(path: str, frames: Iterator[Any], stream: Any, target: str, options: Mp4TranscodeOptions) -> Iterator[Any]:
     import av
 
     encoder: Any = None
     turned: Any = None
     forced = 0
-    for number, frame in enumerate(container.decode(stream)):
+    for number, frame in enumerate(frames):
         if frame.rotation in _TURNS:
             turned = turned or _graph(frame, stream, _TURNS[frame.rotation])
             turned.push(frame)

@@ -19,6 +19,10 @@ _START = b"\0\0\0\1"
 _HEVC_SETS = (32, 33, 34)  # units that are parameter sets: VPS, SPS, PPS
 
 
+class NoStreamError(ImportFailedError):
+    """The frames are in another order than they are shown in, or do not begin with a key frame."""
+
+
 class Frame(NamedTuple):
     """A compressed frame."""
 
@@ -57,7 +61,7 @@ def opened(path: str) -> Iterator[tuple[Any, Any, str]]:
 def frames(path: str, start: float = -math.inf, end: float = math.inf) -> Iterator[tuple[str, Iterator[Frame]]]:
     """Codec, and the frames that are shown from ``start`` to before ``end`` (seconds), in order.
 
-    ImportFailedError: see :func:`opened`, or the frames are no stream; OSError, ValueError: the file cannot be read.
+    ImportFailedError: see :func:`opened`; NoStreamError: the frames are no stream; OSError, ValueError: the file cannot be read.
     """
     with opened(path) as (container, stream, name):
 
@@ -68,9 +72,9 @@ def frames(path: str, start: float = -math.inf, end: float = math.inf) -> Iterat
                 if packet.pts is None or not start <= float(packet.pts * stream.time_base) < end:
                     continue
                 if last is not None and packet.pts < last:
-                    raise ImportFailedError(f"the video's frames are out of order (B-frames), which streams cannot have: {path}")
+                    raise NoStreamError(f"the video's frames are out of order (B-frames), which streams cannot have: {path}")
                 if last is None and not packet.is_keyframe:
-                    raise ImportFailedError(f"the video has no key frame at {max(start, 0):g} s, where it is to begin: {path}")
+                    raise NoStreamError(f"the video has no key frame at {max(start, 0):g} s, where it is to begin: {path}")
                 last = packet.pts
                 data = _stream_format(name, extra, bytes(packet), is_key=packet.is_keyframe)
                 yield Frame(float(packet.pts * stream.time_base), data, packet.is_keyframe)

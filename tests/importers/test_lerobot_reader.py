@@ -1,12 +1,14 @@
 """Episodes of LeRobot datasets on a timeline of any name: the chunks that rerun-sdk 0.41's reader gives."""
 
+import os
+
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import rerun.experimental as theirs
 import test_tables
-from test_readers import chunks
+from test_readers import chunks, encode
 
 import shmrerun.experimental as ours
 
@@ -52,6 +54,31 @@ def test_timelines(tmp_path, version, change, video):
         other = chunks(theirs.LeRobotReader(tmp_path / "set").stream(1, timeline=name))
         assert without_tasks(mine) == without_tasks(other)
         assert {key for key in mine if key[0].endswith("task")} == {key for key in other if key[0].endswith("task")}
+
+
+@pytest.mark.parametrize(("group", "bframes"), [(10, 2), (7, 0), (7, 2)])
+@pytest.mark.parametrize("version", [2, 3])
+def test_videos_that_are_no_streams(tmp_path, monkeypatch, version, group, bframes):
+    """Frames out of order, and episodes that do not begin at a key frame, are encoded anew, as there with an ffmpeg."""
+    imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "ffmpeg").symlink_to(imageio_ffmpeg.get_ffmpeg_exe())
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    test_tables.dataset(tmp_path / "set", version, video=True)
+    for path in (tmp_path / "set").rglob("*.mp4"):
+        encode(path, "libx264", frames=10 if version == 2 else 20, group=group, bframes=bframes, rate=10)
+    for episode in (0, 1):
+        keys = []
+        found = []
+        for module in (ours, theirs):
+            made = {
+                key: columns for key, columns in chunks(module.LeRobotReader(tmp_path / "set").stream(episode)).items() if key[0] == "/cam"
+            }
+            samples = made["/cam", False, ("VideoStream:sample", "frame_index")]
+            found.append((sorted(made), samples["frame_index"], len(samples["VideoStream:sample"][1])))
+            keys.append(set(made["/cam", False, ("VideoStream:is_keyframe", "frame_index")]["frame_index"][1]))
+        assert found[0] == found[1]
+        assert 0 in keys[0] <= keys[1]  # of an episode that begins between key frames, rerun-sdk encodes the beginning alone
 
 
 def test_bad_arguments(tmp_path):
