@@ -18,14 +18,15 @@ from shmrerun.importers.transcode import Mp4TranscodeOptions
 __all__ = ["DatasetInfo", "Hdf5Reader", "LeRobotReader", "Mp4Reader", "Mp4TranscodeOptions", "ParquetReader"]
 
 
-_ABSENT = {
-    **dict.fromkeys(("ViewerClient", "dataloader", "query_metrics", "video"), "use rerun-sdk itself, on files or viewers of this package"),
-}
+_ABSENT = (
+    *("BearerTokenObjectStoreAuth", "MetricsCollector", "ObjectStoreAuth", "QueryMetrics"),
+    *("ViewerClient", "dataloader", "query_metrics", "video"),
+)
 
 
 def __getattr__(name: str) -> Any:
     if name != "send_chunks" and name not in chunk.__all__:
-        instead = f": rerun-sdk has it; here, {_ABSENT[name]}" if name in _ABSENT else ""
+        instead = ": rerun-sdk has it; use rerun-sdk itself, on files or viewers of this package" if name in _ABSENT else ""
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}{instead}")
     place = "shmrerun" if name == "send_chunks" else "shmrerun.chunk"
     _emit(f"{__name__}.{name} is deprecated; use {place}.{name}", DeprecationWarning)

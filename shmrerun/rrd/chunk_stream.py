@@ -258,7 +258,7 @@ class LazyStore:
 
     def stream(self) -> LazyChunkStream:
         """Its chunks, in the order of the file."""
-        return LazyChunkStream(lambda: map(Chunk, self._recording.chunks()))
+        return LazyChunkStream(lambda: map(Chunk._read, self._recording.chunks()))
 
     def schema(self) -> Schema:
         """Its columns. Reads no chunk of a finished file."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from shmrerun.rrd.stored import RrdFile, Stored
 
 _AHEAD = 3  # chunks that are decoded ahead, by as many threads
+_SMALL_BYTES = 16 << 10  # up to which a chunk is decoded at once: to hand it over costs more
 _MIN, _MAX = -(2**63), 2**63 - 1
 
 
@@ -166,17 +167,17 @@ class Contents:
         with ThreadPoolExecutor(_AHEAD) as pool:
             ahead: deque[tuple[Place, Any]] = deque()
             try:
-                for place in places:
-                    ahead.append((place, pool.submit(self.file.batch, place.offset, place.size)))
-                    if len(ahead) > _AHEAD:
+                for place in itertools.chain(places, itertools.repeat(None, _AHEAD)):
+                    if place is not None:
+                        is_small = place.size <= _SMALL_BYTES
+                        ahead.append((place, None if is_small else pool.submit(self.file.batch, place.offset, place.size)))
+                    if ahead and (place is None or len(ahead) > _AHEAD):
                         done, found = ahead.popleft()
-                        yield done, found.result()
-                while ahead:
-                    done, found = ahead.popleft()
-                    yield done, found.result()
+                        yield done, self.file.batch(done.offset, done.size) if found is None else found.result()
             finally:
                 for _, found in ahead:
-                    found.cancel()
+                    if found is not None:
+                        found.cancel()
 
 
 def _columns(schema: pa.Schema) -> tuple[list[Column], dict[str, pa.Field]]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _SAMPLE, _KEY = "VideoStream:sample", "VideoStream:is_keyframe"
 _UNLIMITED = 1 << 62
+_MOST_BYTES = 1 << 30  # that are joined, since offsets of lists have 32 bits
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -75,15 +76,61 @@ class _Limits(NamedTuple):
         return size <= self.size and rows <= (self.rows if is_sorted else self.rows_if_unsorted)
 
 
+class _Rows:
+    """A chunk, or some rows of one, whose columns have been looked at once."""
+
+    __slots__ = ("batch", "cells", "fields", "has_union", "path", "times")
+
+    path: bytes  # of the entity
+    times: dict[str, int]  # timelines by name, and their numbers
+    cells: list[int]  # numbers of the components
+    fields: dict[str, pa.Field]
+    has_union: bool
+
+    def __init__(self, batch: pa.RecordBatch, like: _Rows | None = None) -> None:
+        self.batch = batch
+        if like is not None:
+            self.path, self.times, self.cells, self.fields, self.has_union = like.path, like.times, like.cells, like.fields, like.has_union
+            return
+        schema = batch.schema
+        self.path = schema.metadata[b"rerun:entity_path"]
+        times: dict[str, int] = {}
+        self.cells, self.fields = [], {}
+        for at, field in enumerate(schema):
+            kind = (field.metadata or {}).get(b"rerun:kind", b"data")
+            if kind == b"index":
+                times[field.name] = at
+            elif kind == b"data" and at:
+                self.cells.append(at)
+                self.fields[field.name] = field
+        self.times = dict(sorted(times.items()))
+        self.has_union = any(_has_union(field.type) for field in self.fields.values())
+
+    @property
+    def size(self) -> int:
+        """Bytes of the rows; where there are unions, whose slices cannot be measured (pyarrow 26 crashes), those of all their memory."""
+        size: int = self.batch.get_total_buffer_size() if self.has_union else self.batch.nbytes
+        return size
+
+    def time(self, name: str) -> pa.Array:
+        """The times on a timeline."""
+        return self.batch.column(self.times[name])
+
+    def slice(self, first: int, count: int) -> _Rows:
+        """Some of the rows."""
+        return _Rows(self.batch.slice(first, count), self)
+
+
 class _Part:
     """Rows that stay together when others are added to them: a chunk, or some rows of one."""
 
-    __slots__ = ("batch", "ends", "first", "is_sorted", "is_whole", "last", "rows", "size", "starts")
+    __slots__ = ("count", "ends", "first", "is_sorted", "is_whole", "last", "rows", "size", "starts")
 
-    def __init__(self, batch: pa.RecordBatch, size: int, *, is_whole: bool) -> None:
-        times = [ints(column) for _, column in _times(batch)]
-        self.batch, self.size, self.rows, self.is_whole = batch, size, batch.num_rows, is_whole
-        self.first, self.last = (batch.column(0)[at].as_py() for at in (0, -1))
+    def __init__(self, rows: _Rows, size: int, *, is_whole: bool) -> None:
+        times = [ints(rows.time(name)) for name in rows.times]
+        ids = rows.batch.column(0)
+        self.rows, self.size, self.count, self.is_whole = rows, size, len(ids), is_whole
+        self.first, self.last = ids[0].as_py(), ids[-1].as_py()
         self.starts, self.ends = [int(column[0]) for column in times], [int(column[-1]) for column in times]
         self.is_sorted = all(bool((column[1:] >= column[:-1]).all()) for column in times)
 
@@ -95,39 +142,37 @@ def optimized(batches: Iterable[pa.RecordBatch], profile: OptimizationProfile) -
     change twice.
     """
     limits, ratio = _limits(profile), profile.split_size_ratio
-    whole = [tier for batch in batches if batch.num_rows for tier in _tiers(batch, ratio)]
+    whole = [tier for batch in batches if batch.num_rows for tier in _tiers(_Rows(batch), ratio)]
     if not limits.size:
-        return whole
+        return [rows.batch for rows in whole]
     keys = _key_frames(whole) if profile.gop_batching else {}
-    done: list[pa.RecordBatch] = []
+    done = [rows.batch for rows in whole if not rows.times]
     alike: dict[Any, list[_Kin]] = {}  # by entity and timelines
-    for batch in whole:
-        if not _times(batch):
-            done.append(batch)
-            continue
-        fields = {batch.schema.field(at).name: batch.schema.field(at) for at in _columns(batch, b"data")}
-        all_kin = alike.setdefault((_path(batch), tuple((name, column.type) for name, column in _times(batch))), [])
-        if not any(kin.admit(batch, fields) for kin in all_kin):
-            all_kin.append(_Kin(batch, fields))
+    for rows in whole:
+        if rows.times:
+            all_kin = alike.setdefault((rows.path, tuple((name, rows.time(name).type) for name in rows.times)), [])
+            if not any(kin.admit(rows) for kin in all_kin):
+                all_kin.append(_Kin(rows))
     for kin in (kin for all_kin in alike.values() for kin in all_kin):
-        parts = _gops(kin, keys) or sorted((part for batch in kin.batches for part in _cut(batch, limits)), key=lambda part: part.first)
-        done += [_joined(run) for run in _runs(parts, limits)]
+        parts = _gops(kin, keys) or sorted((part for rows in kin.chunks for part in _cut(rows, limits)), key=lambda part: part.first)
+        done += [_joined(run) for run in _runs(parts, limits._replace(size=min(limits.size, _MOST_BYTES)))]
     return done
 
 
 class _Kin:
     """Chunks of one entity and the same timelines that may be merged: each has a component of those before it, in the same type."""
 
-    def __init__(self, batch: pa.RecordBatch, fields: dict[str, pa.Field]) -> None:
-        self.batches, self.fields = [batch], fields
+    def __init__(self, rows: _Rows) -> None:
+        self.chunks, self.fields = [rows], dict(rows.fields)
 
-    def admit(self, batch: pa.RecordBatch, fields: dict[str, pa.Field]) -> bool:
+    def admit(self, rows: _Rows) -> bool:
         """Take a chunk in. False: it is none of these."""
-        same = [self.fields[name].equals(field, check_metadata=True) for name, field in fields.items() if name in self.fields]
+        same = [self.fields[name].equals(field, check_metadata=True) for name, field in rows.fields.items() if name in self.fields]
         if not same or not all(same):
             return False
-        self.batches.append(batch)
-        self.fields = self.fields | fields
+        self.chunks.append(rows)
+        if len(same) < len(rows.fields):
+            self.fields |= rows.fields
         return True
 
 
@@ -144,28 +189,6 @@ def _limits(profile: OptimizationProfile) -> _Limits:
     return _Limits(said[0], *(value or _UNLIMITED for value in said[1:]))
 
 
-def _columns(batch: pa.RecordBatch, kind: bytes) -> list[int]:
-    """Numbers of the timelines (``index``) or components (``data``)."""
-    found = ((field.metadata or {}).get(b"rerun:kind", b"data") for field in batch.schema)
-    return [at for at, one in enumerate(found) if one == kind and at]
-
-
-def _times(batch: pa.RecordBatch) -> list[tuple[str, pa.Array]]:
-    """Timelines by name."""
-    return sorted(((batch.schema.field(at).name, batch.column(at)) for at in _columns(batch, b"index")), key=lambda pair: pair[0])
-
-
-def _path(batch: pa.RecordBatch) -> bytes:
-    path: bytes = batch.schema.metadata[b"rerun:entity_path"]
-    return path
-
-
-def _bytes(batch: pa.RecordBatch) -> int:
-    """Bytes of the rows; of unions, whose slices cannot be measured (pyarrow 26 crashes), those of all their memory."""
-    size: int = batch.get_total_buffer_size() if any(_has_union(field.type) for field in batch.schema) else batch.nbytes
-    return size
-
-
 def _has_union(kind: pa.DataType) -> bool:
     return pa.types.is_union(kind) or any(_has_union(kind.field(at).type) for at in range(kind.num_fields))
 
@@ -173,19 +196,19 @@ def _has_union(kind: pa.DataType) -> bool:
 # ---- columns apart
 
 
-def _tiers(batch: pa.RecordBatch, ratio: float | None) -> list[pa.RecordBatch]:
+def _tiers(rows: _Rows, ratio: float | None) -> list[_Rows]:
     """The chunk, or several with some of its archetypes each: key frames by themselves, and large ones apart from small ones."""
-    components = _columns(batch, b"data")
-    names = [batch.schema.field(at).name for at in components]
-    tiers = [[at] for at, name in zip(components, names, strict=True) if name == _KEY]
+    tiers: list[list[int]] = []
     groups: dict[Any, list[int]] = {}
-    for at, name in zip(components, names, strict=True):
-        if name != _KEY:
-            groups.setdefault((batch.schema.field(at).metadata or {}).get(b"rerun:archetype", at), []).append(at)
-    if ratio is None:
+    for at, (name, field) in zip(rows.cells, rows.fields.items(), strict=True):
+        if name == _KEY:
+            tiers.append([at])
+        else:
+            groups.setdefault((field.metadata or {}).get(b"rerun:archetype", at), []).append(at)
+    if ratio is None or len(groups) < 2:
         tiers.append([at for group in groups.values() for at in group])
     else:
-        sized = sorted(((_bytes(batch.select(group)), group) for group in groups.values()), key=lambda pair: -pair[0])
+        sized = sorted(((_Rows(rows.batch.select(group), rows).size, group) for group in groups.values()), key=lambda pair: -pair[0])
         before: float = 0
         for size, group in sized:
             if before and before / max(size, 1) < ratio:
@@ -194,52 +217,51 @@ def _tiers(batch: pa.RecordBatch, ratio: float | None) -> list[pa.RecordBatch]:
                 tiers.append(list(group))
             before = max(size, 1)
     tiers = [tier for tier in tiers if tier]
-    return [batch] if len(tiers) < 2 else [piece for tier in tiers if (piece := _with(batch, sorted(tier))).num_rows]
+    return [rows] if len(tiers) < 2 else [piece for tier in tiers if (piece := _with(rows, sorted(tier))) is not None]
 
 
-def _with(batch: pa.RecordBatch, components: list[int]) -> pa.RecordBatch:
-    """A chunk of some components, and the rows that have any of them."""
-    batch = batch.select([0, *_columns(batch, b"index"), *components])
-    there = np.any([valid(batch.column(at)) for at in _columns(batch, b"data")], axis=0)
-    return (
-        _joined([_Part(batch if there.all() else batch.filter(pa.array(there)), 0, is_whole=False)]) if there.any() else batch.slice(0, 0)
-    )
+def _with(rows: _Rows, components: list[int]) -> _Rows | None:
+    """A chunk of some components, and the rows that have any of them; None: there are none."""
+    there = np.any([valid(rows.batch.column(at)) for at in components], axis=0)
+    if not there.any():
+        return None
+    batch = rows.batch.select([0, *rows.times.values(), *components])
+    return _Rows(_joined([_Part(_Rows(batch if there.all() else batch.filter(pa.array(there))), 0, is_whole=False)]))
 
 
 # ---- rows together, and apart
 
 
-def _cut(batch: pa.RecordBatch, limits: _Limits) -> Iterator[_Part]:
+def _cut(rows: _Rows, limits: _Limits) -> Iterator[_Part]:
     """The chunk, or its halves, or theirs, until they are within the limits or one row."""
-    is_whole, size, rows = True, _bytes(batch), batch.num_rows
-    is_known = not any(_has_union(field.type) for field in batch.schema)
-    ahead = [batch]
+    whole, size, count = rows, rows.size, rows.batch.num_rows
+    ahead = [rows]
     while ahead:
-        batch = ahead.pop()
-        part = _Part(batch, _bytes(batch) if is_known else size * batch.num_rows // rows, is_whole=is_whole)
-        if part.rows == 1 or limits.fit(part.size, part.rows, is_sorted=part.is_sorted):
+        rows = ahead.pop()
+        mine = rows.batch.num_rows
+        part = _Part(rows, size * mine // count if rows is whole or rows.has_union else rows.size, is_whole=rows is whole)
+        if mine == 1 or limits.fit(part.size, mine, is_sorted=part.is_sorted):
             yield part
-            continue
-        is_whole = False
-        middle = part.rows // 2
-        ahead += [batch.slice(middle), batch.slice(0, middle)]
+        else:
+            middle = mine // 2
+            ahead += [rows.slice(middle, mine - middle), rows.slice(0, middle)]
 
 
 def _runs(parts: Iterable[_Part], limits: _Limits) -> Iterator[list[_Part]]:
     """Parts that are to be one chunk: as many as fit, one after the other."""
     run: list[_Part] = []
-    size = rows = 0
+    size = count = 0
     is_sorted = True
     for part in parts:
         still = is_sorted and part.is_sorted and (not run or _follows(run[-1], part))
-        if run and limits.fit(size + part.size, rows + part.rows, is_sorted=still):
+        if run and limits.fit(size + part.size, count + part.count, is_sorted=still):
             is_sorted = still
         else:
             if run:
                 yield run
-            run, size, rows, is_sorted = [], 0, 0, part.is_sorted
+            run, size, count, is_sorted = [], 0, 0, part.is_sorted
         run.append(part)
-        size, rows = size + part.size, rows + part.rows
+        size, count = size + part.size, count + part.count
     if run:
         yield run
 
@@ -251,53 +273,64 @@ def _follows(before: _Part, part: _Part) -> bool:
 
 def _joined(parts: list[_Part]) -> pa.RecordBatch:
     """One chunk of rows of several; a whole one by itself stays what it is."""
-    first = parts[0].batch
+    first = parts[0].rows
     if len(parts) == 1 and parts[0].is_whole:
-        return first
-    fields = {part.batch.schema.field(at).name: part.batch.schema.field(at) for part in parts for at in _columns(part.batch, b"data")}
-    times = zip(*(_times(part.batch) for part in parts), strict=True)
+        return first.batch
+    fields: dict[str, pa.Field] = {}
+    for part in parts:
+        if part.rows.fields.keys() != fields.keys():
+            fields |= part.rows.fields
     return assemble(
-        _path(first).decode(),
-        [(same[0][0], pa.concat_arrays([column for _, column in same])) for same in times],
+        first.path.decode(),
+        [(name, pa.concat_arrays([part.rows.time(name) for part in parts])) for name in first.times],
         [(descriptor_of(field), pa.concat_arrays([_component(part, field) for part in parts])) for field in fields.values()],
-        row_ids=pa.concat_arrays([part.batch.column(0) for part in parts]),
+        row_ids=pa.concat_arrays([part.rows.batch.column(0) for part in parts]),
     )
 
 
 def _component(part: _Part, field: pa.Field) -> pa.Array:
-    at = part.batch.schema.get_field_index(field.name)
-    return pa.nulls(part.rows, field.type) if at < 0 else part.batch.column(at)
+    at = part.rows.batch.schema.get_field_index(field.name)
+    return pa.nulls(part.count, field.type) if at < 0 else part.rows.batch.column(at)
 
 
 # ---- videos
 
 
-def _key_frames(batches: list[pa.RecordBatch]) -> dict[Any, set[int]]:
+def _key_frames(chunks: list[_Rows]) -> dict[tuple[bytes, str], set[int]]:
     """Times of key frames, by entity and timeline, as logged beside the frames."""
-    found: dict[Any, set[int]] = {}
-    for batch in batches:
-        at = batch.schema.get_field_index(_KEY)
-        if at < 0:
-            continue
-        is_key = np.array([bool(row and row[0]) for row in batch.column(at).to_pylist()], np.bool_)
-        for name, column in _times(batch):
-            found.setdefault((_path(batch), name), set()).update(ints(column)[is_key].tolist())
+    found: dict[tuple[bytes, str], set[int]] = {}
+    for rows in chunks:
+        if _KEY in rows.fields:
+            is_key = np.array([bool(row and row[0]) for row in rows.batch.column(_KEY).to_pylist()], np.bool_)
+            for name in rows.times:
+                found.setdefault((rows.path, name), set()).update(ints(rows.time(name))[is_key].tolist())
     return found
 
 
-def _gops(kin: _Kin, keys: dict[Any, set[int]]) -> list[_Part]:
-    """Frames from each key frame to before the next one; none where key frames are unknown, or frames not in their order."""
-    if _SAMPLE not in kin.fields:
+def _gops(kin: _Kin, keys: dict[tuple[bytes, str], set[int]]) -> list[_Part]:
+    """Frames from each key frame to before the next one; none where key frames are unknown, too far apart, or frames not in their order."""
+    first = kin.chunks[0]
+    timeline = next((name for name in first.times if keys.get((first.path, name))), None)
+    if _SAMPLE not in kin.fields or timeline is None:
         return []
-    first = kin.batches[0]
-    known = [(at, keys[_path(first), name]) for at, (name, _) in enumerate(_times(first)) if keys.get((_path(first), name))]
-    if not known:
+    wanted = np.array(sorted(keys[first.path, timeline]), np.int64)
+    pieces = sorted((_Part(rows, rows.size, is_whole=True) for rows in kin.chunks), key=lambda part: part.first)
+    if not all(piece.is_sorted for piece in pieces) or not all(_follows(*pair) for pair in itertools.pairwise(pieces)):
         return []
-    whole = _joined([_Part(batch, 0, is_whole=False) for batch in kin.batches])
-    if not _Part(whole, 0, is_whole=False).is_sorted:
+    groups: list[list[_Part]] = []
+    for piece in pieces:
+        starts = set(np.flatnonzero(np.isin(ints(piece.rows.time(timeline)), wanted)).tolist())
+        for begin, end in itertools.pairwise(sorted({0, *starts, piece.count})):
+            rows = piece.rows.slice(begin, end - begin)
+            part = piece if end - begin == piece.count else _Part(rows, rows.size, is_whole=False)
+            if groups and begin not in starts:
+                groups[-1].append(part)
+            else:
+                groups.append([part])
+    sizes = [sum(part.size for part in group) for group in groups]
+    if max(sizes) > _MOST_BYTES:
         return []
-    at, times = known[0]
-    starts = np.flatnonzero(np.isin(ints(_times(whole)[at][1]), np.array(sorted(times), np.int64)))
-    bounds = np.unique([0, *starts.tolist(), whole.num_rows]).tolist()
-    slices = [whole.slice(first, last - first) for first, last in itertools.pairwise(bounds)]
-    return [_Part(one, _bytes(one), is_whole=False) for one in slices]
+    return [
+        group[0] if len(group) == 1 else _Part(_Rows(_joined(group)), size, is_whole=True)
+        for group, size in zip(groups, sizes, strict=True)
+    ]

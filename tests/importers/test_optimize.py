@@ -15,6 +15,7 @@ from test_readers import encode
 import shmrerun as rr
 import shmrerun.chunk as ours
 import shmrerun.experimental
+from shmrerun.rrd import optimize
 
 RANDOM = np.random.default_rng(0)
 
@@ -167,6 +168,27 @@ def test_videos(tmp_path, size):
     if size == 1_000_000:
         compared = are_equal(tmp_path, found)
         assert compared.returncode == 0, compared.stderr[:2000]
+
+
+def test_videos_in_few_chunks(tmp_path, monkeypatch):
+    """Chunks of several groups of frames, or of parts of them, are cut and joined at key frames; what is too large is cut anywhere."""
+    encode(tmp_path / "a.mp4", "libx264", frames=40, group=8)
+    chunks = shmrerun.experimental.Mp4Reader(tmp_path / "a.mp4", chunk_by_gop=False, entity_path="v").stream().to_chunks()
+    samples = [chunk for chunk in chunks if "VideoStream:sample" in chunk.to_record_batch().schema.names]
+    rest = [chunk for chunk in chunks if chunk not in samples]
+    for size in (3, 11, 40):
+        made = []
+        for first in range(0, 40, size):
+            parts = [one.to_record_batch() for one in samples[first : first + size]]
+            batch = pa.Table.from_batches(parts).combine_chunks().to_batches()[0]
+            made.append(ours.Chunk(batch.replace_schema_metadata(parts[0].schema.metadata)))
+        found = ours.LazyChunkStream.from_iter([*reversed(made), *rest]).collect(optimize=ours.OptimizationProfile(max_bytes=100))
+        assert [len(one) for one in found.stream() if "VideoStream:sample" in one.to_record_batch().schema.names] == [8] * 5
+        assert cells(found.stream()) == cells(chunks)
+    monkeypatch.setattr(optimize, "_MOST_BYTES", 300)
+    found = ours.LazyChunkStream.from_iter(chunks).collect(optimize=ours.OptimizationProfile.LIVE)
+    assert cells(found.stream()) == cells(chunks)
+    assert all(len(one) == 1 or one.to_record_batch().nbytes <= 300 for one in found.stream())
 
 
 def test_profiles():
