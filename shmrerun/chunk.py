@@ -5,13 +5,14 @@ Source: names of ``rerun.chunk`` of rerun-sdk 0.41.
 
 from __future__ import annotations
 
-from typing import Any
-
+from shmrerun.importers.index_column import IndexColumn
 from shmrerun.importers.mcap_info import McapChannelInfo, McapChunkInfo, McapCompressionInfo, McapInfo, McapSchemaInfo
-from shmrerun.importers.readers import IndexColumn, McapReader
+from shmrerun.importers.mcap_reader import McapReader
 from shmrerun.rrd.chunk_object import Chunk
-from shmrerun.rrd.chunk_stream import ChunkStore, IndexedReader, LazyChunkStream, LazyStore, RrdReader, StreamingReader
+from shmrerun.rrd.chunk_readers import IndexedReader, RrdReader, StreamingReader
+from shmrerun.rrd.chunk_stream import ChunkStore, LazyChunkStream, LazyStore
 from shmrerun.rrd.lens import DeriveLens, Lens, MutateLens
+from shmrerun.rrd.optimize import OptimizationProfile
 from shmrerun.rrd.selector import Selector
 from shmrerun.rrd.stored import StoreEntry
 
@@ -31,16 +32,9 @@ __all__ = [
     "McapReader",
     "McapSchemaInfo",
     "MutateLens",
+    "OptimizationProfile",
     "RrdReader",
     "Selector",
     "StoreEntry",
     "StreamingReader",
 ]
-
-_ABSENT = {"OptimizationProfile": "use the command `rerun rrd optimize`"}
-
-
-def __getattr__(name: str) -> Any:
-    """Say what to use instead of names that rerun-sdk has here."""
-    instead = f": rerun-sdk has it; here, {_ABSENT[name]}" if name in _ABSENT else ""
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{instead}")

@@ -1,4 +1,4 @@
-"""Readers of Parquet, MP4 and LeRobot files as chunks.
+"""Readers of Parquet, HDF5, MP4 and LeRobot files as chunks.
 
 Names that Rerun 0.40 and before had here are in :mod:`shmrerun.chunk` now, and ``send_chunks`` in :mod:`shmrerun`; they warn.
 """
@@ -9,21 +9,24 @@ from typing import Any
 
 from shmrerun import api, chunk
 from shmrerun.errors import _emit
-from shmrerun.importers.readers import LeRobotReader, Mp4Reader, ParquetReader
+from shmrerun.importers.hdf5_reader import DatasetInfo, Hdf5Reader
+from shmrerun.importers.lerobot_reader import LeRobotReader
+from shmrerun.importers.mp4_reader import Mp4Reader
+from shmrerun.importers.parquet_reader import ParquetReader
+from shmrerun.importers.transcode import Mp4TranscodeOptions
 
-__all__ = ["LeRobotReader", "Mp4Reader", "ParquetReader"]
+__all__ = ["DatasetInfo", "Hdf5Reader", "LeRobotReader", "Mp4Reader", "Mp4TranscodeOptions", "ParquetReader"]
 
 
-_ABSENT = {
-    "Hdf5Reader": "make chunks of its columns by shmrerun.chunk.Chunk.from_columns",
-    "Mp4TranscodeOptions": "transcode by ffmpeg before: ffmpeg -i video.mp4 -bf 0 other.mp4",
-    **dict.fromkeys(("ViewerClient", "dataloader", "query_metrics", "video"), "use rerun-sdk itself, on files or viewers of this package"),
-}
+_ABSENT = (
+    *("BearerTokenObjectStoreAuth", "MetricsCollector", "ObjectStoreAuth", "QueryMetrics"),
+    *("ViewerClient", "dataloader", "query_metrics", "video"),
+)
 
 
 def __getattr__(name: str) -> Any:
     if name != "send_chunks" and name not in chunk.__all__:
-        instead = f": rerun-sdk has it; here, {_ABSENT[name]}" if name in _ABSENT else ""
+        instead = ": rerun-sdk has it; use rerun-sdk itself, on files or viewers of this package" if name in _ABSENT else ""
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}{instead}")
     place = "shmrerun" if name == "send_chunks" else "shmrerun.chunk"
     _emit(f"{__name__}.{name} is deprecated; use {place}.{name}", DeprecationWarning)

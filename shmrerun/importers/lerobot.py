@@ -157,12 +157,51 @@ class Version3:
 # ---- an episode
 
 
+class _Index:
+    """The timeline of an episode: numbers of frames, or times where it has none."""
+
+    def __init__(self, rows: Any, name: str | None) -> None:
+        import numpy as np
+
+        self.is_sequence = "frame_index" in rows.column_names
+        column = rows["frame_index" if self.is_sequence else "timestamp"]
+        if column.null_count:
+            raise ValueError(f"{column.null_count:,} frames have no number or time")
+        self._values = column.to_numpy()
+        if not self.is_sequence:
+            self._values = np.round(self._values.astype(np.float64) * 1e9).astype(np.int64)
+        self._name = name if name is not None else "frame_index" if self.is_sequence else "timestamp"
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def of(self, values: Any) -> TimeColumn:
+        """Frames, or nanoseconds, as a column."""
+        import numpy as np
+
+        values = np.asarray(values, np.int64)
+        if self.is_sequence:
+            return TimeColumn(self._name, sequence=values)
+        return TimeColumn(self._name, duration=values.astype("timedelta64[ns]"))
+
+    def rows(self, numbers: Any = slice(None)) -> TimeColumn:
+        """The times of rows."""
+        return self.of(self._values[numbers])
+
+
 def log_episode(
-    task: Task, dataset: Version2 | Version3, store: _Rows, number: int, episode: dict[str, Any], *, has_videos: bool = True
+    task: Task,
+    dataset: Version2 | Version3,
+    store: _Rows,
+    number: int,
+    episode: dict[str, Any],
+    *,
+    has_videos: bool = True,
+    timeline: str | None = None,
 ) -> None:
     """Log the rows, and the videos, of an episode. ValueError, OSError, KeyError, TypeError, RuntimeError: it is damaged."""
     rows = dataset.rows(number, episode)
-    index = _index(rows)
+    index = _Index(rows, timeline)
     for key, feature in dataset.features.items():
         if key in _IGNORED or (feature["dtype"] == "video" and not has_videos):
             continue
@@ -175,41 +214,42 @@ def log_episode(
         elif kind in ("float32", "float64"):
             _scalars(store, key, feature, rows[key], index)
         elif kind == "image":
-            _images(task, store, key, feature, rows[key])
+            _images(task, store, key, feature, rows[key], index)
         elif key == "task_index":
-            _tasks(task, store, "task", dataset.tasks, rows[key])
+            _tasks(task, store, "task", dataset.tasks, rows[key], index)
         elif key == "subtask_index" and isinstance(dataset, Version3):
-            _tasks(task, store, "subtask", dataset.subtasks, rows[key])
+            _tasks(task, store, "subtask", dataset.subtasks, rows[key], index)
         elif kind == "language" and key in rows.column_names:
-            _language(store, key, rows[key], float(dataset.info["fps"]))
+            _language(store, key, rows[key], float(dataset.info["fps"]), index)
         elif kind in _UNUSED or kind == "language":
             task.warn(f"the feature {key!r} of type {kind} is left out")
         else:
             raise ValueError(f"the feature {key!r} has the unknown type {kind!r}")
 
 
-def _video(store: _Rows, key: str, index: Any, path: str, start: float, end: float) -> None:
+def _video(store: _Rows, key: str, index: _Index, path: str, start: float, end: float) -> None:
     import numpy as np
 
-    from shmrerun.importers.video_samples import samples
+    from shmrerun.importers.transcode import Mp4TranscodeOptions, encoded
+    from shmrerun.importers.video_samples import NoStreamError, frames
 
-    codec, found = samples(path, start, end)
+    try:
+        with frames(path, start, end) as (codec, as_they_are):
+            found = list(as_they_are)
+    except NoStreamError:
+        with encoded(path, Mp4TranscodeOptions(), start, end) as (codec, anew):
+            found = [frame for _, frame in anew]
     if not found:
         raise ValueError(f"it has no frames from {start:g} s to {end:g} s: {path}")
     stream: Any = archetype_class("VideoStream")
-    frames = len(index.as_arrow_array())
-    times = TimeColumn(str(index.timeline_name()), sequence=np.arange(len(found)) * frames // len(found))
-    store.send_columns(key, [times], stream.columns(sample=found))
+    if index.is_sequence:
+        times = np.arange(len(found)) * len(index) // len(found)
+    else:
+        times = np.array([round((frame.seconds - start) * 1e9) for frame in found])
+    store.send_columns(key, [index.of(times)], stream.columns(sample=[frame.data for frame in found]))
+    keys = times[[frame.is_key for frame in found]]
+    store.send_columns(key, [index.of(keys)], stream.columns(is_keyframe=[True] * len(keys)))
     store.log(key, stream.from_fields(codec=codec))
-
-
-def _index(rows: Any) -> Any:
-    import numpy as np
-
-    if "frame_index" in rows.column_names:
-        return TimeColumn("frame_index", sequence=rows["frame_index"].to_numpy())
-    seconds = rows["timestamp"].to_numpy().astype(np.float64)
-    return TimeColumn("timestamp", duration=np.round(seconds * 1e9).astype("timedelta64[ns]"))
 
 
 def _whole(column: Any) -> Any:
@@ -221,7 +261,7 @@ def _whole(column: Any) -> Any:
     return array.cast(pa.list_(array.type.value_type)) if pa.types.is_large_list(array.type) else array
 
 
-def _scalars(store: _Rows, key: str, feature: dict[str, Any], column: Any, index: Any) -> None:
+def _scalars(store: _Rows, key: str, feature: dict[str, Any], column: Any, index: _Index) -> None:
     import numpy as np
     import pyarrow as pa
 
@@ -235,7 +275,7 @@ def _scalars(store: _Rows, key: str, feature: dict[str, Any], column: Any, index
         rows, width = values.cast(pa.list_(pa.float64())), len(values[0]) if len(values) else 0
     else:
         rows, width, names = lists_of_one(values.cast(pa.float64())), 1, None
-    store.send_columns(key, [index], [Column("Scalars:scalars", rows, "rerun.archetypes.Scalars", "rerun.components.Scalar")])
+    store.send_columns(key, [index.rows()], [Column("Scalars:scalars", rows, "rerun.archetypes.Scalars", "rerun.components.Scalar")])
     if names is not None:
         told = pa.array([[names[i] if i < len(names) else None for i in range(width)]], pa.list_(pa.string()))
         store.send_columns(key, [], [Column("SeriesLines:names", told, "rerun.archetypes.SeriesLines", "rerun.components.Name")])
@@ -252,9 +292,7 @@ def _names(feature: dict[str, Any]) -> list[str] | None:
     return [name for one in found for name in (one if isinstance(one, list) else [one])]
 
 
-def _images(task: Task, store: _Rows, key: str, feature: dict[str, Any], column: Any) -> None:
-    import numpy as np
-
+def _images(task: Task, store: _Rows, key: str, feature: dict[str, Any], column: Any, index: _Index) -> None:
     names = _names(feature) or []
     shape = feature["shape"]
     channels = shape[names.index("channels")] if "channels" in names and names.index("channels") < len(shape) else shape[-1]
@@ -264,27 +302,26 @@ def _images(task: Task, store: _Rows, key: str, feature: dict[str, Any], column:
     blobs = [value["bytes"] for value in column.to_pylist()]
     archetype = "EncodedImage" if channels == 3 else "EncodedDepthImage"
     column = Column(f"{archetype}:blob", lists_of_one(bytes_lists(blobs)), f"rerun.archetypes.{archetype}", "rerun.components.Blob")
-    store.send_columns(key, [TimeColumn("frame_index", sequence=np.arange(len(blobs)))], [column])
+    store.send_columns(key, [index.rows()], [column])
 
 
-def _tasks(task: Task, store: _Rows, entity_path: str, tasks: dict[int, str], column: Any) -> None:
+def _tasks(task: Task, store: _Rows, entity_path: str, tasks: dict[int, str], column: Any, index: _Index) -> None:
     """Log the task of each frame that has one."""
     numbers = column.to_pylist()
     found = [(row, tasks[number]) for row, number in enumerate(numbers) if number in tasks]
-    _texts(store, entity_path, found)
+    _texts(store, entity_path, index.rows([row for row, _ in found]), found)
     if len(found) < len(numbers):
         task.warn(f"{len(numbers) - len(found):,} frames have a {entity_path} that the dataset does not describe; they are left out")
 
 
-def _language(store: _Rows, key: str, column: Any, fps: float) -> None:
-    for entity_path, texts in language(key, _whole(column), fps).items():
-        _texts(store, entity_path, texts)
+def _language(store: _Rows, key: str, column: Any, fps: float, index: _Index) -> None:
+    has_times = key == "language_persistent"
+    for entity_path, texts in language(key, _whole(column), fps if index.is_sequence else 1e9).items():
+        places = [place for place, _ in texts]
+        _texts(store, entity_path, index.of(places) if has_times else index.rows(places), texts)
 
 
-def _texts(store: _Rows, entity_path: str, texts: list[tuple[int, str]]) -> None:
-    import numpy as np
-
+def _texts(store: _Rows, entity_path: str, index: TimeColumn, texts: list[tuple[int, str]]) -> None:
     if texts:
         archetype: Any = archetype_class("TextDocument")
-        index = TimeColumn("frame_index", sequence=np.array([row for row, _ in texts]))
         store.send_columns(entity_path, [index], archetype.columns(text=[text for _, text in texts]))

@@ -16,7 +16,7 @@ Texts = dict[str, list[tuple[int, str]]]  # by entity: number of the frame, text
 def language(key: str, column: Any, fps: float) -> Texts:
     """Annotations of a column of lists: each on the frame where it stands, or, of the persistent ones, on that of its time.
 
-    ``fps`` are the frames of a second.
+    ``fps`` are the frames of a second, or whatever else times are counted in.
 
     ValueError: the column has something else.
     """

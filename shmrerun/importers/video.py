@@ -5,6 +5,7 @@ Source: what rerun-sdk 0.41 records of such a file.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from shmrerun.importers.task import ImportFailedError
@@ -13,49 +14,67 @@ from shmrerun.model.mp4 import frame_times
 from shmrerun.model.time_columns import TimeColumn
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from shmrerun.importers.task import Task
+    from shmrerun.importers.transcode import Mp4TranscodeOptions
+    from shmrerun.importers.video_samples import Frame
 
 
-def mp4_stream(task: Task, timeline: str, entity_path: str, *, is_duration: bool, has_groups: bool) -> None:
+def mp4_stream(task: Task, timeline: str, entity_path: str, *, is_duration: bool, has_groups: bool, transcode: Mp4TranscodeOptions) -> None:
     """Log a VideoStream: its codec, its frames (those from a key frame to before the next one together, or each), and which are key frames.
 
     ImportFailedError: the frames cannot be had; see :func:`shmrerun.importers.video_samples.frames`.
     """
     import numpy as np
 
-    from shmrerun.importers.video_samples import frames
+    from shmrerun.importers.transcode import encoded, must_be_encoded
 
     stream: Any = archetype_class("VideoStream")
+    group: list[tuple[int, bytes]] = []
+    keys = []
+
+    def send() -> None:
+        times = _index(timeline, np.array([nanos for nanos, _ in group], np.int64), is_duration=is_duration)
+        task.send_columns(entity_path, [times], stream.columns(sample=[data for _, data in group]))
+        group.clear()
+
+    try:
+        with encoded(task.path, transcode) if must_be_encoded(task.path, transcode) else _as_they_are(task) as (codec, found):
+            task.log(entity_path, stream.from_fields(codec=codec))
+            for nanos, frame in found:
+                if group and (frame.is_key or not has_groups):
+                    send()
+                if frame.is_key:
+                    keys.append(nanos)
+                group.append((nanos, frame.data))
+            if group:
+                send()
+    except (ValueError, IndexError) as error:
+        raise ImportFailedError(f"cannot read the video any further: {type(error).__name__} {error}: {task.path}") from None
+    if keys:
+        times = _index(timeline, np.array(keys, np.int64), is_duration=is_duration)
+        task.send_columns(entity_path, [times], stream.columns(is_keyframe=[True] * len(keys)))
+
+
+@contextlib.contextmanager
+def _as_they_are(task: Task) -> Iterator[tuple[str, Iterator[tuple[int, Frame]]]]:
+    """Codec and frames of a file, with the times of its index."""
+    from shmrerun.importers.video_samples import frames
+
     try:
         times = frame_times(task.read(), None)
     except RuntimeError as error:
         raise ImportFailedError(f"{error}: {task.path}") from None
+    with frames(task.path) as (codec, found):
 
-    def index(nanos: Any) -> TimeColumn:
-        return _index(timeline, np.array(nanos, np.int64), is_duration=is_duration)
-
-    try:
-        with frames(task.path) as (codec, found):
-            task.log(entity_path, stream.from_fields(codec=codec))
-            group: list[bytes] = []
-            keys = []
-            count = 0
-            for frame in found:
-                if group and (frame.is_key or not has_groups):
-                    task.send_columns(entity_path, [index(times[count - len(group) : count])], stream.columns(sample=group))
-                    group = []
-                if count == len(times):
+        def timed() -> Iterator[tuple[int, Frame]]:
+            for number, frame in enumerate(found):
+                if number == len(times):
                     raise ImportFailedError(f"the video's index has {len(times):,} frames, but there are more: {task.path}")
-                if frame.is_key:
-                    keys.append(times[count])
-                group.append(frame.data)
-                count += 1
-            if group:
-                task.send_columns(entity_path, [index(times[count - len(group) : count])], stream.columns(sample=group))
-    except (ValueError, IndexError) as error:
-        raise ImportFailedError(f"cannot read the video any further: {type(error).__name__} {error}: {task.path}") from None
-    if keys:
-        task.send_columns(entity_path, [index(keys)], stream.columns(is_keyframe=[True] * len(keys)))
+                yield int(times[number]), frame
+
+        yield codec, timed()
 
 
 def _index(timeline: str, nanos: Any, *, is_duration: bool) -> TimeColumn:

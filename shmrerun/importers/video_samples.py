@@ -14,9 +14,13 @@ from shmrerun.importers.task import ImportFailedError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_CODECS = {"h264": "H264", "hevc": "H265", "av1": "AV1", "vp8": "VP8", "vp9": "VP9"}
+CODECS = {"h264": "H264", "hevc": "H265", "av1": "AV1", "vp8": "VP8", "vp9": "VP9"}
 _START = b"\0\0\0\1"
 _HEVC_SETS = (32, 33, 34)  # units that are parameter sets: VPS, SPS, PPS
+
+
+class NoStreamError(ImportFailedError):
+    """The frames are in another order than they are shown in, or do not begin with a key frame."""
 
 
 class Frame(NamedTuple):
@@ -28,23 +32,38 @@ class Frame(NamedTuple):
 
 
 @contextlib.contextmanager
-def frames(path: str, start: float = -math.inf, end: float = math.inf) -> Iterator[tuple[str, Iterator[Frame]]]:
-    """Codec, and the frames that are shown from ``start`` to before ``end`` (seconds), in order.
+def opened(path: str) -> Iterator[tuple[Any, Any, str]]:
+    """The file, its video, and what the video's codec is called there: a key of ``CODECS``.
 
-    ImportFailedError: the package is missing, the codec is unknown, or the frames are no stream; OSError, ValueError: the file cannot
-    be read.
+    ImportFailedError: the package is missing, or there is no video of a known codec; OSError, ValueError: the file cannot be read.
     """
     try:
         import av
     except ImportError:
         raise ImportFailedError(f"the frames of videos need a package: pip install 'shmrerun[importers]': {path}") from None
-    with av.open(path) as container:
-        if not container.streams.video:
-            raise ImportFailedError(f"there is no video in the file: {path}")
-        stream: Any = container.streams.video[0]
-        name = {"libdav1d": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9"}.get(stream.codec_context.name, stream.codec_context.name)
-        if name not in _CODECS:
-            raise ImportFailedError(f"the video has the codec {name!r}, not one of {sorted(_CODECS)}: {path}")
+    try:
+        with av.open(path) as container:
+            if not container.streams.video:
+                raise ImportFailedError(f"there is no video in the file: {path}")
+            stream: Any = container.streams.video[0]
+            decoder = "none" if stream.codec_context is None else stream.codec_context.name
+            name = {"libdav1d": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9"}.get(decoder, decoder)
+            if name not in CODECS:
+                raise ImportFailedError(f"the video has the codec {name!r}, not one of {sorted(CODECS)}: {path}")
+            yield container, stream, name
+    except av.error.FFmpegError as error:
+        if isinstance(error, OSError):
+            raise
+        raise ImportFailedError(f"cannot read the video any further: {type(error).__name__} {error}: {path}") from None
+
+
+@contextlib.contextmanager
+def frames(path: str, start: float = -math.inf, end: float = math.inf) -> Iterator[tuple[str, Iterator[Frame]]]:
+    """Codec, and the frames that are shown from ``start`` to before ``end`` (seconds), in order.
+
+    ImportFailedError: see :func:`opened`; NoStreamError: the frames are no stream; OSError, ValueError: the file cannot be read.
+    """
+    with opened(path) as (container, stream, name):
 
         def found() -> Iterator[Frame]:
             extra = bytes(stream.codec_context.extradata or b"")
@@ -53,20 +72,14 @@ def frames(path: str, start: float = -math.inf, end: float = math.inf) -> Iterat
                 if packet.pts is None or not start <= float(packet.pts * stream.time_base) < end:
                     continue
                 if last is not None and packet.pts < last:
-                    raise ImportFailedError(f"the video's frames are out of order (B-frames), which streams cannot have: {path}")
+                    raise NoStreamError(f"the video's frames are out of order (B-frames), which streams cannot have: {path}")
                 if last is None and not packet.is_keyframe:
-                    raise ImportFailedError(f"the video has no key frame at {max(start, 0):g} s, where it is to begin: {path}")
+                    raise NoStreamError(f"the video has no key frame at {max(start, 0):g} s, where it is to begin: {path}")
                 last = packet.pts
                 data = _stream_format(name, extra, bytes(packet), is_key=packet.is_keyframe)
                 yield Frame(float(packet.pts * stream.time_base), data, packet.is_keyframe)
 
-        yield _CODECS[name], found()
-
-
-def samples(path: str, start: float, end: float) -> tuple[str, list[bytes]]:
-    """Codec, and the frames of a part of a video; see :func:`frames`."""
-    with frames(path, start, end) as (codec, found):
-        return codec, [frame.data for frame in found]
+        yield CODECS[name], found()
 
 
 def _stream_format(codec: str, extra: bytes, data: bytes, *, is_key: bool) -> bytes:

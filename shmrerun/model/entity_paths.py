@@ -127,6 +127,11 @@ def new_entity_path(entity_path: Iterable[object]) -> str:
     return _join([str(part) for part in entity_path])
 
 
+def parts_of(path: str) -> list[str]:
+    """The parts of a canonical path, without escapes."""
+    return _parse(path)
+
+
 def _join(parts: list[str]) -> str:
     return "/" + "/".join(map(escape_entity_path_part, parts))
 

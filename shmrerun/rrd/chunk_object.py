@@ -13,7 +13,7 @@ from shmrerun import _core
 from shmrerun.model.auto_index import AUTO_INDEX, AutoIndex
 from shmrerun.model.entity_paths import canonical, escape_entity_path_part
 from shmrerun.rrd.chunk import chunk_from_batch, tuid_text
-from shmrerun.rrd.fields import Descriptor
+from shmrerun.rrd.fields import ROW_ID_TYPE, Descriptor
 from shmrerun.rrd.from_arrow import as_lists, assemble, chunks_of, in_time_order
 from shmrerun.rrd.lens_work import apply_lenses, apply_selector, as_lenses
 from shmrerun.rrd.selector import as_selector
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from shmrerun.rrd.lens import Lens
     from shmrerun.rrd.selector import Selector
+
+_ID_BYTES = len("chunk_") + 32
 
 
 class Chunk:
@@ -44,6 +46,18 @@ class Chunk:
         self = cls.__new__(cls)
         self._batch = record_batch
         return self
+
+    @classmethod
+    def _read(cls, record_batch: pa.RecordBatch) -> Chunk:
+        """Take a batch that was read from a file. ValueError: it is no chunk."""
+        metadata = record_batch.schema.metadata or {}
+        if (
+            len(metadata.get(b"rerun:id", b"")) != _ID_BYTES
+            or b"rerun:entity_path" not in metadata
+            or record_batch.column(0).type != ROW_ID_TYPE
+        ):
+            return cls(record_batch)  # which says what is wrong
+        return cls._of(record_batch)
 
     @classmethod
     def from_record_batch(

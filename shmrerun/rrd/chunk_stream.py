@@ -6,16 +6,18 @@ Source: names and behaviour of ``rerun.chunk`` of rerun-sdk 0.41.
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 from shmrerun import _core
-from shmrerun.rrd.chunk import tuid_text
+from shmrerun.rrd.chunk import chunk_from_batch, tuid_text
 from shmrerun.rrd.chunk_object import Chunk
 from shmrerun.rrd.encoder import set_store_info, store_id
 from shmrerun.rrd.file_writer import FileWriter
 from shmrerun.rrd.filters import EntityFilter
+from shmrerun.rrd.footer import Manifest
 from shmrerun.rrd.lens_work import MODES, apply_lenses, as_lenses
-from shmrerun.rrd.reader import Recording, read
+from shmrerun.rrd.optimize import optimized
+from shmrerun.rrd.schema import Schema
 
 if TYPE_CHECKING:
     import os
@@ -24,8 +26,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from shmrerun.rrd.lens import Lens
-    from shmrerun.rrd.stored import StoreEntry
+    from shmrerun.rrd.optimize import OptimizationProfile
+    from shmrerun.rrd.reader import Recording
 
+_INSTEAD_OF_READER = (
+    "write the chunks by write_rrd, and take datafusion.SessionContext().from_arrow(shmrerun.read(path).view(index)), a table that has "
+    "every row as it was logged"
+)
 _EVERYTHING = ("/**", "/__properties/**")
 
 
@@ -147,9 +154,28 @@ class LazyChunkStream:
         """All chunks in memory."""
         return list(self)
 
-    def collect(self) -> ChunkStore:
-        """All chunks in memory, as a store."""
-        return ChunkStore(self.to_chunks())
+    def collect(self, *, optimize: OptimizationProfile | None = None) -> ChunkStore:
+        """All chunks in memory, as a store.
+
+        Parameters
+        ----------
+        optimize
+            What size chunks are to have: ``OptimizationProfile.LIVE`` for viewers, ``OptimizationProfile.OBJECT_STORE`` for queries, or
+            one of your own. None: that which they have.
+
+        Raises
+        ------
+        ValueError
+            The profile says what cannot be.
+
+        Notes
+        -----
+        All values are kept; rerun-sdk drops static ones that others replace.
+
+        """
+        if optimize is None:
+            return ChunkStore(self.to_chunks())
+        return ChunkStore([Chunk._of(batch) for batch in optimized((chunk.to_record_batch() for chunk in self), optimize)])
 
     def write_rrd(self, path: str | os.PathLike[str], *, application_id: str, recording_id: str) -> None:
         """Write a file, with a footer, of all chunks. It takes its place when it is whole."""
@@ -232,7 +258,11 @@ class LazyStore:
 
     def stream(self) -> LazyChunkStream:
         """Its chunks, in the order of the file."""
-        return LazyChunkStream(lambda: map(Chunk, self._recording.chunks()))
+        return LazyChunkStream(lambda: map(Chunk._read, self._recording.chunks()))
+
+    def schema(self) -> Schema:
+        """Its columns. Reads no chunk of a finished file."""
+        return Schema(self._recording._contents.stored.schema)
 
     def summary(self) -> str:
         """A line for each chunk, in order of entities: entity, rows, whether it is static, timelines, columns. Reads all chunks."""
@@ -264,6 +294,13 @@ class ChunkStore:
         """Its chunks."""
         return LazyChunkStream.from_iter(self._chunks)
 
+    def schema(self) -> Schema:
+        """Its columns."""
+        manifest = Manifest()
+        for chunk in self._chunks:
+            manifest.add(chunk_from_batch(chunk.to_record_batch()), 0, 0, 0)
+        return Schema(manifest.fields())
+
     def summary(self) -> str:
         """A line for each chunk, in order of entities: entity, rows, whether it is static, timelines, columns."""
         return _summary(self._chunks)
@@ -275,62 +312,10 @@ class ChunkStore:
     def __len__(self) -> int:
         return len(self._chunks)
 
+    def __getattr__(self, name: str) -> Any:
+        """Say what to use instead of the method that rerun-sdk has here."""
+        instead = f": rerun-sdk has it; here, {_INSTEAD_OF_READER}" if name == "reader" else ""
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{instead}")
+
     def __repr__(self) -> str:
         return f"ChunkStore({len(self)} chunks)"
-
-
-@runtime_checkable
-class StreamingReader(Protocol):
-    """What all readers of files have; ``isinstance`` tells. Some take arguments as well."""
-
-    def stream(self) -> LazyChunkStream:
-        """Chunks of the file."""
-        ...
-
-
-@runtime_checkable
-class IndexedReader(StreamingReader, Protocol):
-    """What readers of files with an index have beside it."""
-
-    def store(self) -> LazyStore:
-        """The file's store, whose chunks are read when they are asked for."""
-        ...
-
-
-class RrdReader:
-    """Chunks of a file. For tables see :func:`shmrerun.read`.
-
-    Parameters
-    ----------
-    path
-        As for :func:`shmrerun.read`, whose errors and warnings are raised.
-    """
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._recording = read(path)
-
-    @property
-    def path(self) -> str:
-        """Of the file."""
-        return self._recording.path
-
-    def recordings(self) -> list[StoreEntry]:
-        """The recordings in the file."""
-        return [entry for entry in self._recording.stores if entry.kind == "recording"]
-
-    def blueprints(self) -> list[StoreEntry]:
-        """The blueprints in the file."""
-        return [entry for entry in self._recording.stores if entry.kind == "blueprint"]
-
-    def stream(self, *, store: StoreEntry | None = None) -> LazyChunkStream:
-        """Chunks of a store, the first recording if none is given. ValueError: there is no such store."""
-        return self.store(store=store).stream()
-
-    def store(self, *, store: StoreEntry | None = None) -> LazyStore:
-        """A store, the first recording if none is given. ValueError: there is no such store."""
-        if store is None and not self.recordings():
-            raise ValueError(f"The file holds no recording ({self.path})")
-        return LazyStore(self._recording if store in (None, self._recording.store) else Recording(self.path, store))
-
-    def __repr__(self) -> str:
-        return f"RrdReader({self.path})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from shmrerun.rrd.stored import RrdFile, Stored
 
 _AHEAD = 3  # chunks that are decoded ahead, by as many threads
+_SMALL_BYTES = 16 << 10  # up to which a chunk is decoded at once: to hand it over costs more
 _MIN, _MAX = -(2**63), 2**63 - 1
 
 
@@ -70,10 +72,31 @@ class Contents:
     @cached_property
     def places(self) -> list[Place]:
         """Of all chunks, in the order of the file."""
-        table = self.stored.table
         names = ("chunk_entity_path", "chunk_byte_offset", "chunk_byte_size", "chunk_num_rows", "chunk_is_static")
-        rows = zip(*(table.column(name).to_pylist() for name in names), strict=True)
-        return sorted((Place._make((*row, 0)) for row in rows), key=lambda place: place.offset)
+        return list(map(Place, *map(self._values, names), itertools.repeat(0)))
+
+    def _values(self, name: str) -> list[Any]:
+        """A column of the table in the order of the file."""
+        values: list[Any] = self.stored.table.column(name).to_pylist()  # pyarrow's take would import all of pyarrow.compute
+        order = self._order
+        return values if (order[1:] > order[:-1]).all() else [values[at] for at in order.tolist()]
+
+    @cached_property
+    def rows(self) -> npt.NDArray[np.int64]:
+        """Of all chunks, in the order of the file."""
+        return ints(self.stored.table.column("chunk_num_rows"))[self._order]
+
+    @cached_property
+    def static(self) -> npt.NDArray[np.bool_]:
+        """Which chunks are static, in the order of the file."""
+        return np.array(self._values("chunk_is_static"), np.bool_)
+
+    @cached_property
+    def owners(self) -> tuple[list[str], npt.NDArray[np.int64]]:
+        """The entities, and the number of each chunk's, in the order of the file."""
+        numbers: dict[str, int] = {}
+        owners = [numbers.setdefault(path, len(numbers)) for path in self._values("chunk_entity_path")]
+        return list(numbers), np.array(owners, np.int64)
 
     @cached_property
     def _order(self) -> npt.NDArray[np.intp]:
@@ -82,16 +105,27 @@ class Contents:
 
     def spans(self, timeline: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
         """First and last times of the chunks, in the order of the file, and which chunks have any."""
-        ends: dict[str, pa.Array] = {}
-        for number, field in enumerate(self.stored.table.schema):
-            metadata = field.metadata or {}
-            if metadata.get(b"rerun:index") == timeline.encode() and b"rerun:component" not in metadata and field.type.bit_width == 64:
-                ends[field.name.rpartition(":")[2]] = self.stored.table.column(number)
-        if not {"start", "end"} <= ends.keys():
+        found = self._spans.get(timeline)
+        if found is None:
             nothing = np.zeros(len(self), np.int64)
-            return nothing, nothing, np.zeros(len(self), np.bool_)
-        first, last = (ints(ends[name])[self._order] for name in ("start", "end"))
-        return first, last, valid(ends["start"])[self._order]
+            found = nothing, nothing, np.zeros(len(self), np.bool_)
+        return found
+
+    @cached_property
+    def _spans(self) -> dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]]:
+        table = self.stored.table
+        ends: dict[bytes, dict[str, pa.Array]] = {}
+        for number, field in enumerate(table.schema):
+            metadata = field.metadata or {}
+            timeline = metadata.get(b"rerun:index")
+            if timeline is not None and b"rerun:component" not in metadata and field.type.bit_width == 64:
+                ends.setdefault(timeline, {})[field.name.rpartition(":")[2]] = table.column(number)
+        found = {}
+        for timeline, columns in ends.items():
+            if {"start", "end"} <= columns.keys():
+                first, last = (ints(columns[name])[self._order] for name in ("start", "end"))
+                found[timeline.decode("utf-8", "replace")] = first, last, valid(columns["start"])[self._order]
+        return found
 
     def find(
         self,
@@ -133,17 +167,17 @@ class Contents:
         with ThreadPoolExecutor(_AHEAD) as pool:
             ahead: deque[tuple[Place, Any]] = deque()
             try:
-                for place in places:
-                    ahead.append((place, pool.submit(self.file.batch, place.offset, place.size)))
-                    if len(ahead) > _AHEAD:
+                for place in itertools.chain(places, itertools.repeat(None, _AHEAD)):
+                    if place is not None:
+                        is_small = place.size <= _SMALL_BYTES
+                        ahead.append((place, None if is_small else pool.submit(self.file.batch, place.offset, place.size)))
+                    if ahead and (place is None or len(ahead) > _AHEAD):
                         done, found = ahead.popleft()
-                        yield done, found.result()
-                while ahead:
-                    done, found = ahead.popleft()
-                    yield done, found.result()
+                        yield done, self.file.batch(done.offset, done.size) if found is None else found.result()
             finally:
                 for _, found in ahead:
-                    found.cancel()
+                    if found is not None:
+                        found.cancel()
 
 
 def _columns(schema: pa.Schema) -> tuple[list[Column], dict[str, pa.Field]]:

@@ -63,7 +63,7 @@ class Fields:
     ) -> None:
         self.time_fields = time_fields
         self.component_fields = component_fields
-        self.descriptors = tuple(_descriptor(field) for field in component_fields)
+        self.descriptors = tuple(descriptor_of(field) for field in component_fields)
         self.time_order = time_order
         self.cell_order = cell_order
         self.is_static = not time_fields
@@ -148,7 +148,8 @@ def _component_field(column: Column) -> pa.Field:
     return pa.field(column.component, pa.list_(item), nullable=True, metadata=metadata)
 
 
-def _descriptor(field: pa.Field) -> Descriptor:
+def descriptor_of(field: pa.Field) -> Descriptor:
+    """What a component's field says that it is."""
     metadata = field.metadata or {}
     archetype, component, component_type = (
         metadata[key].decode("utf-8", "replace") if key in metadata else None

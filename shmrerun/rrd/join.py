@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _MIN = -(2**63)
 WINDOW_BYTES = 32 << 20  # of columns that are collected before rows are given out
+_OWN_ROWS = 4096  # of a chunk, on average, from which on it makes a batch by itself
 
 
 class Rows(NamedTuple):
@@ -132,6 +133,11 @@ def _joined(table: Table, entities: dict[str, list[Rows]]) -> Iterator[pa.Record
     sorted_entities = [_Entity(pieces) for pieces in entities.values() if pieces]
     if not sorted_entities:
         return
+    first = sorted_entities[0]
+    if len(sorted_entities) == 1 and first.is_strict and len(first.times) >= _OWN_ROWS * len(first.pieces) and len(first.pieces) > 1:
+        for piece in first.pieces:  # nothing is joined: a batch of each, over the same memory
+            yield from _joined(table, {"": [piece]})
+        return
     times = union([entity.times for entity in sorted_entities])
     slots = 1 + max(int(entity.slots.max()) for entity in sorted_entities)
     places = [_places(times, entity.times) for entity in sorted_entities]
@@ -165,7 +171,8 @@ class _Entity:
         self.starts = np.cumsum([0, *(len(piece.times) for piece in pieces)])
         times = np.concatenate([piece.times for piece in pieces])
         self.order: npt.NDArray[np.intp] | None = None
-        if not (times[1:] > times[:-1]).all():
+        self.is_strict = bool((times[1:] > times[:-1]).all())
+        if not self.is_strict:
             high, low = np.concatenate([piece.ids for piece in pieces], axis=1).astype(np.uint64)
             later = (high[1:] > high[:-1]) | ((high[1:] == high[:-1]) & (low[1:] >= low[:-1]))
             if not ((times[1:] > times[:-1]) | ((times[1:] == times[:-1]) & later)).all():

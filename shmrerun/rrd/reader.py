@@ -128,25 +128,25 @@ class Recording:
         components: dict[str, dict[str, pa.Field]] = {}
         for column in self._contents.columns:
             components.setdefault(column.entity_path, {})[column.component] = column.field
-        rows: dict[str, tuple[int, int]] = {}
-        for place in self._contents.places:
-            total, static = rows.get(place.entity_path, (0, 0))
-            rows[place.entity_path] = total + place.rows, static + (place.rows if place.is_static else 0)
-        timelines: dict[str, list[str]] = {}
+        paths, owners = self._contents.owners
+        total, static = (
+            np.bincount(owners[chosen], self._contents.rows[chosen], len(paths)).astype(np.int64).tolist()
+            for chosen in (slice(None), self._contents.static)
+        )
+        timelines: list[list[str]] = [[] for _ in paths]
         for name in self._contents.timelines:
-            has = self._contents.spans(name)[2]
-            for path in {place.entity_path for place, is_there in zip(self._contents.places, has, strict=True) if is_there}:
-                timelines.setdefault(path, []).append(name)
+            for owner in np.flatnonzero(np.bincount(owners[self._contents.spans(name)[2]])).tolist():  # unique() imports numpy.ma
+                timelines[owner].append(name)
         return {
-            path: Entity(path, total, static, components.get(path, {}), tuple(timelines.get(path, ())))
-            for path, (total, static) in sorted(rows.items())
+            path: Entity(path, total[at], static[at], components.get(path, {}), tuple(timelines[at]))
+            for path, at in sorted(zip(paths, range(len(paths)), strict=True))
         }
 
     @cached_property
     def timelines(self) -> dict[str, Timeline]:
         """Timelines by name, with their ranges and rows."""
         found = {}
-        counts = np.array([place.rows for place in self._contents.places], np.int64)
+        counts = self._contents.rows
         for name, field in self._contents.timelines.items():
             first, last, has = self._contents.spans(name)
             start, end = (_time(first[has].min(), field.type), _time(last[has].max(), field.type)) if has.any() else (None, None)

@@ -127,8 +127,11 @@ def test_videos(tmp_path):
     for options in ({}, {"timeline_name": "t", "timeline_type": "timestamp", "entity_path": "/v"}):
         found = [chunks(experimental.Mp4Reader(tmp_path / "a.mp4", mode="asset", **options).stream()) for _, experimental in (OURS, THEIRS)]
         assert found[0] == found[1]
-    for said, what in (({"mode": "x"}, "mode is 'stream' or 'asset', not 'x'"), ({"transcode": 1}, "transcode is not there; do it before")):
-        with pytest.raises(ValueError, match=what):
+    for said, what in (
+        ({"mode": "x"}, "mode is 'stream' or 'asset', not 'x'"),
+        ({"transcode": 1}, "transcode is of Mp4TranscodeOptions, got int"),
+    ):
+        with pytest.raises((ValueError, TypeError), match=what):
             shmrerun.experimental.Mp4Reader(tmp_path / "a.mp4", **said)
 
 
@@ -141,7 +144,7 @@ def encode(path, codec, frames=23, group=8, bframes=0, rate=30):
         stream = container.add_stream(codec, rate=rate, options=options)
         stream.width, stream.height, stream.pix_fmt, stream.gop_size = 64, 48, "yuv420p", group
         for number in range(frames):
-            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), number * 9, np.uint8), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), number * 9 % 256, np.uint8), format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
 
@@ -162,10 +165,7 @@ def test_frames_of_videos(tmp_path, codec):
 
 
 def test_videos_that_are_no_streams(tmp_path):
-    """Frames out of order, a file that is cut off or none, or without a video: an error that says so, after what comes before."""
-    encode(tmp_path / "b.mp4", "libx264", bframes=2)
-    with pytest.raises(ValueError, match=r"frames are out of order \(B-frames\)"):
-        shmrerun.experimental.Mp4Reader(tmp_path / "b.mp4").stream().to_chunks()
+    """A file that is cut off or none, or without a video: an error that says so, after what comes before."""
     encode(tmp_path / "a.mp4", "libx264")
     whole = (tmp_path / "a.mp4").read_bytes()
     for content in (b"", b"x" * 100, whole[:-200], whole[: len(whole) // 2], whole[:40]):

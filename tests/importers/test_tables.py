@@ -191,7 +191,7 @@ def values(path):
         times = [tuple((name, batch[name].cast(pa.int64())[row].as_py()) for name in indexes) for row in range(batch.num_rows)]
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             for row in range(batch.num_rows):
-                if kinds[name] == b"data" and column[row].is_valid and name != "VideoStream:is_keyframe":
+                if kinds[name] == b"data" and column[row].is_valid:
                     found[message.store_id.recording_id, entity, name, str(column.type), times[row], repr(column[row].as_py())] += 1
     return found
 

@@ -340,6 +340,6 @@ def test_older_names_warn():
         assert experimental.Chunk is Chunk
     with pytest.warns(DeprecationWarning, match=r"use shmrerun\.send_chunks"):
         assert experimental.send_chunks is rr.send_chunks
-    with pytest.raises(AttributeError, match="make chunks of its columns"):
-        _ = experimental.Hdf5Reader
+    with pytest.raises(AttributeError, match="use rerun-sdk itself"):
+        _ = experimental.ViewerClient
     assert "RrdReader" in dir(experimental)

@@ -241,6 +241,38 @@ def test_random_recordings(tmp_path_factory, chunks, shuffled, footer, window):
         join.WINDOW_BYTES = before
 
 
+def test_large_chunks_of_one_entity(tmp_path):
+    """Large chunks that come one after the other are a batch each, over the chunks' memory; the rows are those of any other way."""
+    rows = 5000
+    schema = ChunkSchema("/a", (STEP, TIME), (SCALAR, LABELS), is_static=False)
+
+    def made(start):
+        steps = np.arange(start, start + rows)
+        some = np.packbits(np.arange(rows) % 3 == 0, bitorder="little").tobytes()
+        labels = pa.array([str(step) for step in steps])
+        cells = [(pa.array(steps / 2), None), (labels, np.arange(rows + 1, dtype="i4"), some)]
+        return schema.build(tuid(), ids(rows), [steps, steps * 10], cells)
+
+    write(str(tmp_path / "a.rrd"), [made(start) for start in (0, rows, 3 * rows)])
+    write(str(tmp_path / "b.rrd"), [made(start) for start in (0, rows - 1, 3 * rows)])  # a time that comes twice
+    for name, batches in (("a.rrd", 3), ("b.rrd", 1)):
+        recording = rr.read(tmp_path / name)
+        for view in (
+            recording.view("step"),
+            recording.columns("/a:Scalars:scalars", index="time"),
+            recording.view("step").filter_range(7, 7000),
+        ):
+            found = view.to_arrow_table()
+            before, join._OWN_ROWS = join._OWN_ROWS, 1 << 40
+            try:
+                joined = view.to_arrow_table()
+            finally:
+                join._OWN_ROWS = before
+            assert found.equals(joined)
+            assert len(joined.to_batches()) == 1
+        assert len(list(recording.view("step").batches())) == batches
+
+
 def logged_values(path):
     """By timeline and column: times and values of all rows, by time and row id, as rerun-sdk reads the chunks."""
     found = {}
