@@ -9,6 +9,7 @@ Source: observed on rerun-sdk 0.41.0.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, Protocol, cast, runtime_checkable
 
 from shmrerun import _core
@@ -254,7 +255,11 @@ class FieldBatch:
 
     def described(self, descriptor: ComponentDescriptor | None = None) -> DescribedComponentBatch:
         """Return these values under a descriptor; default: the field's own."""
-        return DescribedComponentBatch(self, descriptor or describe(self._column))
+        if descriptor is not None:
+            return DescribedComponentBatch(self, descriptor)
+        made = DescribedComponentBatch.__new__(DescribedComponentBatch)
+        made._batch, made._descriptor, made._cell = self, describe(self._column), (self._column, self._parts)
+        return made
 
     def partition(self, lengths: Sequence[int] | None = None) -> ComponentColumn:
         """Cut the values into rows, named by the component type."""
@@ -385,6 +390,7 @@ class ComponentColumnList:
         return ComponentColumnList(column.partition(lengths) for column in self._columns)
 
 
+@lru_cache(maxsize=4096)
 def describe(column: Column) -> ComponentDescriptor:
     """Return the descriptor of a column."""
     return ComponentDescriptor(column.component, column.archetype, column.component_type)
