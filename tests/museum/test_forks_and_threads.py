@@ -24,7 +24,7 @@ def test_sink_of_its_own_while_another_thread_copies(tmp_path):
             if pid == 0:
                 done = threading.Event()
                 def copy():
-                    while not done.is_set():
+                    while not done.wait(0.001):  # else gigabytes come together, which take the reader below a minute
                         rr.log("image", rr.Image(image))
                 threads = [threading.Thread(target=copy) for _ in range(2)]
                 for thread in threads: thread.start()
