@@ -94,7 +94,8 @@ def test_a_terminal_gets_nothing(tmp_path):
     except OSError:
         written = b""
     os.close(master)
-    assert (done.returncode, done.stderr, written) == (0, b"", b"")
+    said = [line for line in done.stderr.splitlines() if not line.startswith(b"shmrerun: finishing ")]  # as a slow machine makes it say
+    assert (done.returncode, said, written) == (0, [], b"")
     _assert_all(tmp_path / "out.rrd")
     closed = PROGRAM.replace(
         "rr.stdout()",
