@@ -150,7 +150,7 @@ class Archetype(OwnRow):
         count = len(batch)
         width = cls._converters[at].width
         pa = loaded("pyarrow")
-        lengths = [1] * count
+        lengths = None  # one value a row
         if width and not (isinstance(value, FieldBatch) or (pa is not None and isinstance(value, pa.Array))):
             import numpy as np
 
@@ -161,7 +161,7 @@ class Archetype(OwnRow):
             if width == 1 and not shape:
                 lengths = [count]
             elif shape and (width == 1 or len(shape) > 1):
-                lengths = [count // shape[0]] * shape[0] if shape[0] else []
+                lengths = [count // shape[0]] * shape[0] if shape[0] and count != shape[0] else None
         return ComponentColumn(describe(cls._columns_all[at]), batch, lengths=lengths)
 
     def __eq__(self, other: object) -> bool:

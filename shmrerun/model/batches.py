@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import accumulate
 from typing import TYPE_CHECKING, ClassVar, Protocol, cast, runtime_checkable
 
 from shmrerun import _core
@@ -338,13 +339,10 @@ class ComponentColumn:
         self._batch = component_batch
         self._offsets: list[int] | None = None
         if lengths is not None:
-            at = 0
-            self._offsets = [0]
-            for length in lengths:
-                if hasattr(length, "__len__"):
-                    raise ValueError("Lengths must be a 1D array.")
-                at += int(length)
-                self._offsets.append(at)
+            lengths = list(lengths)
+            if not set(map(type, lengths)) <= {int} and any(hasattr(length, "__len__") for length in lengths):
+                raise ValueError("Lengths must be a 1D array.")
+            self._offsets = list(accumulate(map(int, lengths), initial=0))
         elif offsets is not None:
             self._offsets = [int(offset) for offset in offsets]
 
@@ -360,10 +358,11 @@ class ComponentColumn:
         pyarrow.ArrowInvalid
             An offset lies past the values.
         """
+        import numpy as np
         import pyarrow as pa
 
         values = self._batch.as_arrow_array()
-        offsets = range(len(values) + 1) if self._offsets is None else self._offsets
+        offsets = np.arange(len(values) + 1, dtype=np.int32) if self._offsets is None else self._offsets
         return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values)
 
     def partition(self, lengths: Sequence[int]) -> ComponentColumn:
