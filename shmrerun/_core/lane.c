@@ -20,7 +20,7 @@ static uint64_t pad8(uint64_t size) {
 
 /*
  * Large values are copied past the caches: this process does not read them again, and lines that the reader on another processor had
- * last need not be fetched first. An image costs the caller a fifth less so, and its own data stay in its caches.
+ * last need not be fetched first. An image costs the caller some 8 % less so, and its own data stay in its caches.
  */
 #define STREAM_BYTES (256u * 1024u)
 static void copy_past_caches(uint8_t *to, const uint8_t *from, uint64_t size) {

@@ -76,7 +76,10 @@ def test_images_while_the_aggregator_is_killed(tmp_path):
             program.kill()
     rows = check(tmp_path / "out.rrd")
     assert has_footer(tmp_path / "out.rrd")
-    for number, count in returned(tmp_path).items():
+    counted = returned(tmp_path)
+    assert len(counted) == 3
+    assert sum(counted.values()) > 30
+    for number, count in counted.items():
         images = rows[f"/images/{number}"]
         assert sorted(row["step"] for row in images) == list(range(count))
         for row in images:

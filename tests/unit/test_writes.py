@@ -78,6 +78,17 @@ def test_not_what_others_read(fd, direct):
     assert not direct
 
 
+@pytest.mark.parametrize(("is_spool", "is_followed"), [(False, False), (True, False), (False, True)])
+def test_only_a_users_file_that_nobody_follows(tmp_path, direct, is_spool, is_followed):
+    """What is read back soon stays in the page cache: spools, and files that a viewer or a custom sink follows."""
+    path = tmp_path / "log.rrd"
+    log = CommitLog(os.open(path, os.O_RDWR | os.O_CREAT), str(path), ("app", "rec"), Descriptors(10), is_spool=is_spool)
+    log.is_followed = is_followed
+    log.append_messages(frame(SET_STORE_INFO, bytes(DIRECT_BYTES)))
+    log.close()
+    assert bool(direct) is not (is_spool or is_followed)
+
+
 def test_a_file_system_that_refuses(fd, monkeypatch):
     """The device's own refusal (what is written is not aligned here): all is written ordinarily, and it is not tried again."""
     monkeypatch.setattr(writes, "BLOCK", 1)
