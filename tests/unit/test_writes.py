@@ -51,8 +51,9 @@ def pieces(data, seed):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_messages_of_every_size(fd, direct, seed):
+def test_messages_of_every_size(fd, direct, monkeypatch, seed):
     """Small ones between large ones, at odd offsets and around every limit: the file is what ordinary writes make."""
+    monkeypatch.setattr(writes, "SLOW_NANOS", 1 << 40)  # however slow the device is at this moment
     source = random.Random(seed)
     limits = [1, BLOCK - 1, BLOCK, BLOCK + 1, DIRECT_BYTES - 1, DIRECT_BYTES, DIRECT_BYTES + 1, STAGE_BYTES - BLOCK, STAGE_BYTES]
     sizes = [*limits, STAGE_BYTES + 1, 2 * STAGE_BYTES + 17, *(source.randrange(1, 3_000_000) for _ in range(6))]
