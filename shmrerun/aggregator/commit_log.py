@@ -8,14 +8,15 @@ their own.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shmrerun import _core
+from shmrerun.aggregator import write_behind
 from shmrerun.aggregator.descriptors import same_file
 from shmrerun.aggregator.replay import Replay
-from shmrerun.aggregator.write_behind import STEP_BYTES, write_behind
 from shmrerun.aggregator.writes import Writes
 from shmrerun.framing import (
     ARROW_MSG,
@@ -72,7 +73,6 @@ class CommitLog:
         self.path = path
         self.device, self.inode = found.st_dev, found.st_ino
         self.size = 0  # bytes that are complete messages
-        self.chunks = 0
         self.is_finished = False  # a footer follows
         self.is_followed = False  # others read it as it grows
         self._fd = fd
@@ -82,7 +82,8 @@ class CommitLog:
         self._is_spool = is_spool
         self._is_locked = False
         self._writes = Writes()
-        self._tail_bytes = 0  # what lies behind `size`: a footer, or the rest of a failed write
+        self._under_way: list[int] = []  # ends of the messages behind `size`
+        self._tail_bytes = 0  # what lies behind `size` else: a footer, or the rest of a failed write
         self._store_id = b""
         self._lacks_info = False  # of the recording: a write that began the log was torn before it
         self._manifests: dict[bytes, Manifest] | None = None  # by store; None: not known yet, rebuilt from the file when needed
@@ -109,6 +110,8 @@ class CommitLog:
     def rest(self) -> None:
         """Close the descriptor until it is needed again; the file is then not locked."""
         if self._fd >= 0:
+            with contextlib.suppress(OSError):
+                self.settle()
             os.close(self._fd)
             self._fd = -1
 
@@ -152,8 +155,6 @@ class CommitLog:
         if not self.size:
             return b""
         self._lacks_info = not self._has_info()
-        found = [message for message in decoder.scan(fd, start) if message.kind == ARROW_MSG]
-        self.chunks = len(found) + (1 if start else 0)  # at least: what matters is whether there are any
         if self._is_spool:
             self._pieces = [
                 _Piece(message.offset, message.end - message.offset, chunk.num_rows)
@@ -193,7 +194,6 @@ class CommitLog:
                 self._pieces.append(piece._replace(offset=self.size + piece.offset - start))
             self._copy(other.fd, start, other.size)
             self._manifests = None
-            self.chunks = 1
             return
         if not other._trimmed and other.harm() != "truncated":
             self._copy(other.fd, 0, other.size)
@@ -203,7 +203,7 @@ class CommitLog:
             for message in decoder.scan(other.fd):
                 if message.kind != END and message.end <= other.size:
                     self._copy(other.fd, message.offset, message.end)
-        self.chunks, self._store_id, self._lacks_info = other.chunks, other._store_id, other._lacks_info
+        self._store_id, self._lacks_info = other._store_id, other._lacks_info
         if other._replay is not None:
             other._replay.load(other.fd)
             self._replay = other._replay
@@ -223,8 +223,17 @@ class CommitLog:
 
     # ---- messages
 
-    def append(self, chunk: Chunk) -> int:
-        """Write one chunk, completely or not at all. Returns its bytes. OSError: nothing was added, the file is as before."""
+    @property
+    def end(self) -> int:
+        """Where the next message goes: behind what is under way."""
+        return self._under_way[-1] if self._under_way else self.size
+
+    def append(self, chunk: Chunk, *, wait: bool = True) -> int:
+        """Write one chunk, completely or not at all. Returns its bytes. OSError: nothing was added, the file is as before.
+
+        Without ``wait`` it may be under way until :meth:`settle`; the error may then be that of an earlier one, and all behind
+        :attr:`size` is gone.
+        """
         from shmrerun.rrd import encoder
         from shmrerun.rrd.chunk import encode
 
@@ -234,9 +243,8 @@ class CommitLog:
         if not self._store_id:
             self._store_id = encoder.store_id(*self._ids)
         buffers, total = encoder.arrow_msg(self._store_id, encoded)
-        offset = self.size
-        self._write(buffers, total)
-        self.chunks += 1
+        offset = self.end
+        self._write(buffers, total, wait=wait)
         if self._is_spool and not chunk.schema.is_static:
             self._pieces.append(_Piece(offset, total, chunk.num_rows))
         if self._manifests is not None:
@@ -266,7 +274,6 @@ class CommitLog:
         offset, total = self.size + len(header), sum(map(len, rest))
         if total:
             self._write([header, *rest, info] if leads else rest, len(header) + total + len(info))
-            self.chunks += 1  # what matters is whether there are any
         if self._replay is not None:
             self._replay.answered(texts, found)
         for message, chunk in zip(rest, chunks, strict=True):
@@ -308,21 +315,48 @@ class CommitLog:
             self._manifests = {}
         return b"" if self.size else encoder.stream_header(), encoder.set_store_info(self._store_id, _core.row_id())
 
-    def _write(self, buffers: Sequence[bytes | memoryview], total: int) -> None:
+    def _write(self, buffers: Sequence[bytes | memoryview], total: int, *, wait: bool = True) -> None:
         """Append all buffers. A short or failed write is undone before anything else is appended."""
         fd = self.fd
-        self._cut()
+        if not self._under_way:
+            self._cut()
         self._tail_bytes = 1  # until all of it is there
         try:
-            self._writes.write(fd, buffers, total, self.size, directly=not (self._is_spool or self.is_followed))
+            self._writes.write(fd, buffers, total, self.end, directly=not (self._is_spool or self.is_followed))
+            self._under_way.append(self.end + total)
+            if wait:
+                self._writes.settle()
         except BaseException:
-            self._cut()
+            self._undo()
             raise
-        self._tail_bytes = 0
-        self.size += total
-        if self.size >= self._behind + STEP_BYTES and not self._is_spool:
-            write_behind.begin(fd, self._behind, self.size)
+        self._arrived()
+
+    def settle(self) -> None:
+        """Wait until all that was appended is there. OSError: what lies behind :attr:`size` is not, and the file is as if it never was."""
+        if self._under_way:
+            try:
+                self._writes.settle()
+            except BaseException:
+                self._undo()
+                raise
+            self._arrived()
+
+    def _arrived(self) -> None:
+        while self._under_way and self._under_way[0] <= self._writes.end:
+            self.size = self._under_way.pop(0)
+        self._tail_bytes = 1 if self._under_way else 0
+        if self.size >= self._behind + write_behind.STEP_BYTES and not self._is_spool:
+            write_behind.begin(self._fd, self._behind, self.size)
             self._behind = self.size
+
+    def _undo(self) -> None:
+        with contextlib.suppress(Exception):
+            self._writes.settle()
+        self._arrived()
+        if self._under_way:
+            self._under_way, self._manifests = [], None  # which has them already
+        self._tail_bytes = 1
+        self._cut()
 
     def _cut(self) -> None:
         self.is_finished = False

@@ -15,6 +15,7 @@ from shmrerun.shm.words import SessionView
 if TYPE_CHECKING:
     from shmrerun import _core
     from shmrerun.aggregator.batcher import Batcher
+    from shmrerun.aggregator.commit_log import CommitLog
     from shmrerun.aggregator.feed import Feed
     from shmrerun.aggregator.lanes import Lanes
 
@@ -47,6 +48,7 @@ class Writer:
         self._families: dict[int, Family] = {}  # of the groups that are not alone in theirs
         self._first_of: dict[tuple[Any, ...], dict[str, int]] = {}  # what a family has in common, and path -> its first group
         self._failures: dict[int, int] = {}  # group -> chunks of it that could not be made in a row
+        self._under_way: list[tuple[int, list[Taken], int]] = []  # chunks that the log has not got yet: their end in it, rows, bytes
         self.rows = host.words.rows
         self.retry = 0  # CLOCK_MONOTONIC ns: not before, unless somebody asks
 
@@ -106,7 +108,8 @@ class Writer:
     def flush(self, now: int, *, everything: bool, asked: bool) -> bool:
         """Write the groups that are due. False: not all of it; the rows stay in their lanes.
 
-        A file that cannot be written ends the round. A group that cannot be made into a chunk holds up nobody but itself.
+        A file that cannot be written ends the round. A group that cannot be made into a chunk holds up nobody but itself. What was
+        written is in the log when this returns.
         """
         pending = self._hopper.pending()
         if not pending:
@@ -124,11 +127,14 @@ class Writer:
         for group in [*messages, *due, *pressed]:
             groups = self._together(group, waiting)
             if groups and not self._write(groups):
-                self.retry, clean = now + RETRY_NANOS, False
+                clean = False
                 if self._feed.failing():
-                    return False
+                    break
             for tried in groups:
                 del waiting[tried]
+        clean = self._settle() and clean
+        if not clean:
+            self.retry = now + RETRY_NANOS
         return clean
 
     def _together(self, group: int, waiting: dict[int, tuple[int, int]]) -> list[int]:
@@ -146,46 +152,76 @@ class Writer:
 
     def _write(self, groups: list[int]) -> bool:
         """Write all pending rows of a group, or of several of one family. False: not now; what was not written is pending."""
+        log = self._feed.log
+        assert log is not None
         while taken := self._take_all(groups):
-            before = self._feed.size()
+            before = log.end
             try:
-                size = self._append(taken)
+                size = self._append(log, taken)
             except BaseException as error:
+                self._commit(log)
                 is_message = taken[0].group.shape.is_message
-                may_be_there = self._feed.size() != before or (is_message and not isinstance(error, ValueError))
+                may_be_there = log.end != before or (is_message and not isinstance(error, ValueError))
                 if may_be_there and not isinstance(error, OSError):
                     raise  # who hosts the session next looks for them in the log
                 for part in taken:
                     self._hopper.restore(part.token)
                 if isinstance(error, OSError):
-                    self._feed.failed(error)
+                    self._failed(error)
                     return False
                 if not isinstance(error, Exception):
                     raise
                 if not self._lose_one(groups, taken, error):
                     return False
                 continue
-            self.rows += sum(part.rows for part in taken)
-            for part in taken:
-                self._hopper.commit(part.token)
-            self._host.words.chunks += 1
-            self._host.words.written_bytes += size
+            self._under_way.append((log.end, taken, size))
+            self._commit(log)
         for group in groups:
             self._batcher.flushed(group)
             self._failures.pop(group, None)
-        self._feed.worked()
         return True
 
-    def _append(self, taken: list[Taken]) -> int:
-        log = self._feed.log
-        assert log is not None
+    def _append(self, log: CommitLog, taken: list[Taken]) -> int:
         if taken[0].group.shape.is_message:
             return log.append_messages(taken[0].columns[0][1][-1])
         if len(taken) > 1:
             chunk = Family.chunk(taken)
         else:
             chunk = taken[0].group.chunk(*taken[0].cells)
-        return log.append(chunk)
+        return log.append(chunk, wait=False)
+
+    def _commit(self, log: CommitLog) -> None:
+        """The rows of the chunks that are in the log."""
+        while self._under_way and self._under_way[0][0] <= log.size:
+            _, taken, size = self._under_way.pop(0)
+            self.rows += sum(part.rows for part in taken)
+            for part in taken:
+                self._hopper.commit(part.token)
+            self._host.words.chunks += 1
+            self._host.words.written_bytes += size
+            self._feed.worked()
+
+    def _settle(self) -> bool:
+        """Wait for the chunks that are under way. False: they are not in the log, and their rows are pending again."""
+        log = self._feed.log
+        if log is None or not self._under_way:
+            return True
+        try:
+            log.settle()
+        except OSError as error:
+            self._commit(log)
+            self._failed(error)
+            return False
+        self._commit(log)
+        return True
+
+    def _failed(self, error: OSError) -> None:
+        """The log could not be written: nothing that was under way is in it."""
+        for _, taken, _ in self._under_way:
+            for part in taken:
+                self._hopper.restore(part.token)
+        self._under_way.clear()
+        self._feed.failed(error)
 
     def _lose_one(self, groups: list[int], taken: list[Taken], error: Exception) -> bool:
         """Rows that were restored do not become a chunk. False: try again later, as it may pass, or want of memory; True: go on at once.

@@ -5,10 +5,10 @@ import os
 import pytest
 
 from shmrerun import _core
-from shmrerun.aggregator import commit_log
+from shmrerun.aggregator import write_behind
 from shmrerun.aggregator.commit_log import CommitLog
 from shmrerun.aggregator.descriptors import Descriptors
-from shmrerun.aggregator.write_behind import STEP_BYTES, WriteBehind
+from shmrerun.aggregator.write_behind import STEP_BYTES
 from shmrerun.framing import SET_STORE_INFO, frame
 from shmrerun.testing import wait_until
 
@@ -36,21 +36,19 @@ def test_no_descriptor_is_kept(tmp_path, steps):
     """Each step has a descriptor of its own, closed when it is done; the caller may close its own at once, or have none any more."""
     path = tmp_path / "file"
     fd = os.open(path, os.O_RDWR | os.O_CREAT)
-    behind = WriteBehind()
     for step in range(20):
         os.pwrite(fd, b"x" * 4096, step * STEP_BYTES)
-        behind.begin(fd, step * STEP_BYTES, (step + 1) * STEP_BYTES)
+        write_behind.begin(fd, step * STEP_BYTES, (step + 1) * STEP_BYTES)
     os.close(fd)
-    behind.begin(fd, 0, STEP_BYTES)
+    write_behind.begin(fd, 0, STEP_BYTES)
     wait_until(lambda: len(steps) == 20 and not ours(path), 60, "all are told, and their descriptors closed")
     assert steps == [("file", step * STEP_BYTES, STEP_BYTES) for step in range(20)]
     assert path.stat().st_size == 19 * STEP_BYTES + 4096
 
 
 @pytest.mark.parametrize("is_spool", [False, True])
-def test_a_users_file_but_no_spool(tmp_path, steps, monkeypatch, is_spool):
+def test_a_users_file_but_no_spool(tmp_path, steps, is_spool):
     """What is appended to a user's file is told of once it comes to 8 MiB; a spool is left to the system."""
-    monkeypatch.setattr(commit_log, "write_behind", WriteBehind())
     path = tmp_path / "log.rrd"
     log = CommitLog(os.open(path, os.O_RDWR | os.O_CREAT), str(path), ("app", "rec"), Descriptors(10), is_spool=is_spool)
     sizes = []

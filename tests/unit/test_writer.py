@@ -5,17 +5,22 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import resource
+import signal
+import time
 import tracemalloc
 
+import numpy as np
 import pytest
 
 from shmrerun import _core, framing
-from shmrerun.aggregator import faults, writer
+from shmrerun.aggregator import faults, writer, writes
 from shmrerun.aggregator.batcher import Batcher
 from shmrerun.aggregator.commit_log import CommitLog
 from shmrerun.aggregator.descriptors import Descriptors
 from shmrerun.aggregator.merge import SCHEMAS
 from shmrerun.aggregator.writer import ENCODE_TRIES, Writer
+from shmrerun.aggregator.writes import Writes
 from shmrerun.model.archetype import archetype_class
 from shmrerun.model.parts import Column, ColumnSet
 from shmrerun.rrd import decoder
@@ -48,12 +53,12 @@ class Log(CommitLog):
     error: Exception | None = None
     poison: float | None = None  # a value that no chunk may hold
 
-    def append(self, chunk):
+    def append(self, chunk, *, wait=True):
         if self.error is not None:
             raise self.error
         if self.poison is not None and [self.poison] in chunk.batch.column(chunk.batch.num_columns - 1).to_pylist():
             raise KeyError("no such row")
-        return super().append(chunk)
+        return super().append(chunk, wait=wait)
 
 
 class Rig:
@@ -185,11 +190,11 @@ def test_a_full_disk_behind_the_head(rig, monkeypatch):
     """The log's first bytes fit, its first chunk does not: the file cannot be written at present, which is no fault of the turn."""
     real, calls = CommitLog._write, []
 
-    def write(log, buffers, total):
+    def write(log, buffers, total, **options):
         calls.append(total)
         if len(calls) == 2:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        real(log, buffers, total)
+        real(log, buffers, total, **options)
 
     monkeypatch.setattr(CommitLog, "_write", write)
     rig.row(0)
@@ -339,3 +344,126 @@ def test_groups_of_a_family_meet_later(rig):
     rig.flush()
     found = [sorted(d.component for d in chunk.schema.fields.descriptors) for _, _, chunk in decoder.chunks(rig.log.path)]
     assert found == [["Scalars:scalars"]] * 3 + [["Boxes2D:centers", "Boxes2D:half_sizes"], ["TextLog:text"]]
+
+
+# ---- chunks that go to the device while the next ones are made
+
+
+def images(rig, count):
+    """Log rows of 700 kB, each of them different; returns a flush of all of them."""
+    Image = archetype_class("Image")
+    noise = np.random.default_rng(0)
+    for value in range(count):
+        pixels = noise.integers(0, 256, (480, 486, 3), np.uint8)
+        pixels[0, 0, 0] = value
+        rig.entity(Image(pixels), b"/images/%d" % (value % 2))
+
+
+def logged(rig):
+    """First bytes of the images in the file, in ascending order."""
+    found = []
+    for _, _, batch in decoder.batches(rig.log.fd):
+        at = next(i for i, name in enumerate(batch.schema.names) if name.endswith("buffer"))
+        found += [value[0][0] for value in batch.column(at).to_pylist()]
+    return sorted(found)
+
+
+@pytest.fixture
+def large(tmp_path, monkeypatch):
+    """A rig for large rows, whose device is never too slow."""
+    monkeypatch.setattr(writes, "SLOW_NANOS", 1 << 40)
+    made = Rig(tmp_path / "log.rrd", ring=1 << 26)
+    yield made
+    made.log.close()
+    made.lane.close()
+    segments.unlink(made.name + "0")
+
+
+@pytest.fixture
+def no_signal():
+    """A file that grows beyond the limit is an error, not the end of the process."""
+    kept = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    signal.signal(signal.SIGXFSZ, kept)
+
+
+def test_large_chunks_are_in_the_log_when_a_round_ends(large):
+    """Whoever looks after a flush sees no message that is under way."""
+    images(large, 30)
+    assert large.flush()
+    assert (large.pending, large.writer.rows, large.log.size) == (0, 30, large.log.end)
+    assert large.words.chunks > 3
+    assert os.fstat(large.log.fd).st_size == large.log.size == large.words.written_bytes + head_bytes(large)
+    assert logged(large) == list(range(30))
+
+
+def head_bytes(rig):
+    """Of what is before the first chunk."""
+    return next(message.offset for message in decoder.scan(rig.log.fd) if message.kind == framing.ARROW_MSG)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.55, 0.9, 0.999])
+def test_a_disk_that_is_full_under_several_chunks(large, no_signal, share):
+    """What was complete stays, all other rows are pending again; the footer knows each chunk once in the end."""
+    images(large, 30)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(30 * 699_840 * share), resource.RLIM_INFINITY))
+    for _ in range(3):
+        assert not large.flush()
+        assert large.is_failing
+        assert (large.log.size, large.writer.rows + large.pending) == (large.log.end, 30)
+        assert os.fstat(large.log.fd).st_size == large.log.size
+        assert len(logged(large)) == large.writer.rows < 30
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert large.flush()
+    assert (large.pending, large.writer.rows, large.is_failing) == (0, 30, False)
+    large.log.finish()
+    assert logged(large) == list(range(30))
+    assert large.log.rows_known == 30
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "broken"), MemoryError(), KeyboardInterrupt()])
+@pytest.mark.parametrize("at", [0, 1, 2, 5])
+def test_any_exception_while_a_chunk_is_under_way(large, monkeypatch, error, at):
+    """In the thread, and in the middle of the round: the file holds whole chunks, and no row is in it that is pending too."""
+    real, calls = Writes._write_part, []
+
+    def write_part(*arguments):
+        calls.append(arguments)
+        if len(calls) == at + 1:
+            raise error
+        real(*arguments)
+
+    monkeypatch.setattr(Writes, "_write_part", write_part)
+    images(large, 30)
+    if isinstance(error, OSError):
+        assert not large.flush()
+    else:
+        with pytest.raises(type(error)):  # the host is made anew
+            large.flush()
+    assert os.fstat(large.log.fd).st_size == large.log.size
+    whole = logged(large)
+    if isinstance(error, OSError):
+        assert (len(whole), large.pending) == (large.writer.rows, 30 - len(whole))
+        while not large.flush():
+            pass
+        assert logged(large) == list(range(30))
+
+
+def test_a_log_that_is_closed_waits_for_what_is_under_way(large, monkeypatch):
+    """Its descriptor may be another file's a moment later."""
+    real = Writes._write_part
+
+    def write_part(*arguments):
+        time.sleep(0.2)
+        real(*arguments)
+
+    monkeypatch.setattr(Writes, "_write_part", write_part)
+    images(large, 1)
+    monkeypatch.setattr(CommitLog, "settle", lambda _: {}["interrupted"])
+    with pytest.raises(KeyError):
+        large.flush()
+    monkeypatch.undo()
+    large.log.rest()
+    assert logged(large) == [0]

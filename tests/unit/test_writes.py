@@ -63,12 +63,54 @@ def test_messages_of_every_size(fd, direct, monkeypatch, seed):
         data = source.randbytes(size)
         into.write(fd, pieces(data, size), size, len(expected), directly=True)
         expected += data
-        assert os.fstat(fd).st_size == len(expected)
+        if source.random() < 0.5:
+            into.settle()
+            assert os.fstat(fd).st_size == into.end == len(expected)
+    into.settle()
     assert os.pread(fd, len(expected) + 1, 0) == expected
     assert all(offset % BLOCK == 0 and count % BLOCK == 0 for offset, count in direct)
     large = sum(size for size in sizes if size >= DIRECT_BYTES)
     assert large - 2 * BLOCK * len(sizes) < sum(count for _, count in direct) <= large
     assert not fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_DIRECT
+
+
+def test_without_a_thread(fd, monkeypatch):
+    """The system has none to spare: the writes are done by who asks for them, and their errors are its own."""
+    monkeypatch.setattr(writes.device, "submit", lambda _: (_ for _ in ()).throw(RuntimeError("can't start new thread")))
+    into, data = Writes(), random.randbytes(STAGE_BYTES + DIRECT_BYTES + 5)
+    into.write(fd, [data], len(data), 0, directly=True)
+    assert into.end == len(data)
+    assert os.pread(fd, len(data) + 1, 0) == data
+    other = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        into.write(other, [data], len(data), len(data), directly=True)
+    os.close(other)
+    assert into.end == len(data)
+
+
+def test_nothing_is_written_behind_a_part_that_failed(fd, monkeypatch):
+    """However many are waiting; the first error is told, once, and the next message is written."""
+    real, fails = writes._write_all, [True]
+
+    def write_all(number, buffers, offset):
+        if offset and fails and any(map(len, buffers)):
+            fails.clear()
+            raise OSError(errno.EIO, "broken")
+        real(number, buffers, offset)
+
+    monkeypatch.setattr(writes, "_write_all", write_all)
+    into, data = Writes(), random.randbytes(3 * STAGE_BYTES)
+
+    def write(number, offset):
+        into.write(number, [data[offset:]], len(data) - offset, offset, directly=True)
+        into.settle()
+
+    with pytest.raises(OSError, match="broken"):
+        write(fd, 0)
+    assert (into.end, os.fstat(fd).st_size) == (STAGE_BYTES, STAGE_BYTES)
+    into.settle()
+    write(fd, STAGE_BYTES)
+    assert os.pread(fd, len(data) + 1, 0) == data
 
 
 def test_not_what_others_read(fd, direct):
@@ -99,8 +141,10 @@ def test_a_file_system_that_refuses(fd, monkeypatch):
     monkeypatch.setattr(fcntl, "fcntl", lambda *arguments: asked.append(arguments) or real(*arguments))
     into.write(fd, [b"a" * 5], 5, 0, directly=True)
     into.write(fd, [data], len(data), 5, directly=True)
+    into.settle()
     once = len(asked)
     into.write(fd, [data], len(data), 5 + len(data), directly=True)
+    into.settle()
     assert os.pread(fd, 3 * len(data), 0) == b"aaaaa" + data + data
     if once > 2:  # else nothing was refused
         assert len(asked) == once
@@ -115,6 +159,7 @@ def test_a_slow_device_is_left_to_the_cache(fd, direct, monkeypatch):
     into, data = Writes(), bytes(1 << 20)
     for number in range(32):
         into.write(fd, [data], len(data), number << 20, directly=True)
+        into.settle()
     assert [offset >> 20 for offset, _ in direct] == [0, 4, 12, 28]
 
 
