@@ -145,13 +145,17 @@ class Group:
 
     def _chunk_of_columns(self, row_id: bytes, columns: list[tuple[bytes, list[Any]]]) -> Chunk:
         """The chunk of one record of columns: its ids follow from the record's, so a replay writes the same rows."""
+        import numpy as np
+
         from shmrerun.model.arrow_types import build_array
 
         time, counter = row_id[:8], int.from_bytes(row_id[8:], "big")
         times = [nodes[2] for _, nodes in columns[: len(self.shape.timelines)]]
         lists = [nodes for _, nodes in columns[len(self.shape.timelines) :]]
         rows = columns[0][1][0]
-        ids = b"".join(time + (counter + at).to_bytes(8, "big") for at in range(rows))
+        ids = np.empty((rows, 2), ">u8")
+        ids[:, 0] = int.from_bytes(time, "big")
+        ids[:, 1] = np.arange(rows, dtype=np.uint64) + np.uint64(counter)
         cells = [(build_array(kind, nodes[3:]), nodes[2], nodes[1]) for kind, nodes in zip(self.shape.types, lists, strict=True)]
         return self.schema().build(time + (counter - 1).to_bytes(8, "big"), ids, times, cells)
 

@@ -365,6 +365,22 @@ class ComponentColumn:
         offsets = np.arange(len(values) + 1, dtype=np.int32) if self._offsets is None else self._offsets
         return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values)
 
+    def _parts(self) -> tuple[str, Parts] | None:
+        """Type of the values, and parts of the list column; None: that takes pyarrow, or makes no sense."""
+        import numpy as np
+
+        if type(self._batch) is not FieldBatch:
+            return None
+        count = len(self._batch)
+        if self._offsets is None:
+            offsets = np.arange(count + 1, dtype=np.int32)
+        else:
+            wide = np.array(self._offsets, np.int64)
+            if not len(wide) or wide[0] or wide[-1] != count or not (wide[1:] >= wide[:-1]).all():
+                return None
+            offsets = wide.astype(np.int32)
+        return self._batch._column.arrow, (len(offsets) - 1, None, offsets, *self._batch._parts)
+
     def partition(self, lengths: Sequence[int]) -> ComponentColumn:
         """Cut the same values into other rows."""
         return ComponentColumn(self._descriptor, self._batch, lengths=lengths)

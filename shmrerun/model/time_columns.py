@@ -8,14 +8,19 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from shmrerun.loaded import loaded
+from shmrerun.model.parts import DURATION, SEQUENCE, TIMESTAMP
 from shmrerun.model.times import duration_nanos, timestamp_nanos
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    import numpy as np
+    import numpy.typing as npt
     import pyarrow as pa
 
+_KINDS = {"int64": SEQUENCE, "duration[ns]": DURATION, "timestamp[ns]": TIMESTAMP}
 _COARSE = ("Y", "M", "W", "D", "h", "m", "s", "ms", "us")  # NumPy's units that nanoseconds may not hold
 _NO_TIME = -(2**63)  # NaT
 _SECONDS = 9_223_372_036  # the last second whose nanoseconds 64 bits hold
@@ -65,10 +70,8 @@ class TimeColumn:
         self._timeline = timeline
         self._values: Any
         if sequence is not None:
-            import pyarrow as pa
-
             self._kind = "int64"
-            self._values = pa.array(sequence, pa.int64())
+            self._values = _int64(sequence)
         elif duration is not None:
             self._kind = "duration[ns]"
             self._values = _nanos(duration, "m")
@@ -91,8 +94,27 @@ class TimeColumn:
         from shmrerun.model.arrow_types import parse_type
 
         values = np.asarray(self._values, np.int64)
-        missing = values == _NO_TIME
-        return pa.array(values, pa.int64(), mask=missing if missing.any() else None).view(parse_type(self._kind))
+        missing = values == _NO_TIME if self._kind != "int64" else None
+        return pa.array(values, pa.int64(), mask=missing if missing is not None and missing.any() else None).view(parse_type(self._kind))
+
+    def _numbers(self) -> tuple[int, npt.NDArray[np.int64] | None, int]:
+        """Kind of the timeline, the times as int64, and how many of them are missing; without times: they are a pyarrow array."""
+        import numpy as np
+
+        if not isinstance(self._values, array | np.ndarray):
+            return _KINDS[self._kind], None, 0
+        values = np.asarray(self._values, np.int64)
+        return _KINDS[self._kind], values, 0 if self._kind == "int64" else int(np.count_nonzero(values == _NO_TIME))
+
+
+def _int64(values: Any) -> Any:
+    """Integers as they are, where they can stay so: an array of numpy, else one of pyarrow, which says what is wrong with them."""
+    np = loaded("numpy")
+    if np is not None and type(values) is np.ndarray and values.dtype == np.int64 and values.ndim == 1:
+        return values
+    import pyarrow as pa
+
+    return pa.array(values, pa.int64())
 
 
 def _nanos(values: Iterable[Any], letter: str) -> Any:

@@ -128,3 +128,107 @@ def test_rows_are_sorted_as_in_rerun(tmp_path):
         found, wanted = ([{k: v for k, v in row.items() if k != "row_id"} for row in rows[f"/e{number}"]] for rows in (ours, theirs))
         assert found == wanted, number
         assert len(found) == 40
+
+
+def test_own_columns_and_those_of_others_are_the_same(tmp_path):
+    """Columns of this package go without pyarrow, where they can; what has nothing but arrays comes to the same rows."""
+    run(
+        """
+        import datetime, itertools, sys
+        import numpy as np
+        import shmrerun as rr
+
+        class Other:
+            def __init__(self, one): self.one = one
+            def timeline_name(self): return self.one.timeline_name()
+            def component_descriptor(self): return self.one.component_descriptor()
+            def as_arrow_array(self): return self.one.as_arrow_array()
+
+        rr.init("columns")
+        rr.save("out.rrd")
+        rr.send_columns("first", [rr.TimeColumn("step", sequence=np.arange(4))], rr.Scalars.columns(scalars=np.arange(4.0)))
+        points = rr.Points3D.columns(positions=np.ones((8, 3))).partition([2] * 4)
+        rr.send_columns("first", [rr.TimeColumn("at", duration=np.arange(4.0))], points)
+        assert "pyarrow" not in sys.modules
+
+        n = 6
+        mixed = np.array([3, -2, 3, 0, 2**62, -2**63])
+        times = {
+            "int64": lambda: rr.TimeColumn("t", sequence=np.arange(n)),
+            "strided": lambda: rr.TimeColumn("t", sequence=np.arange(2 * n)[::2]),
+            "mixed": lambda: rr.TimeColumn("t", sequence=mixed),
+            "list": lambda: rr.TimeColumn("t", sequence=[5, 4, 3, 2, 1, 0]),
+            "range": lambda: rr.TimeColumn("t", sequence=range(n)),
+            "uint8": lambda: rr.TimeColumn("t", sequence=np.arange(n, dtype=np.uint8)),
+            "seconds": lambda: rr.TimeColumn("t", duration=[0.5, -1, 2, 2, 2, 1]),
+            "datetimes": lambda: rr.TimeColumn("t", timestamp=np.array(["2024-01-01", "2023-01-01"] * 3, "datetime64[s]")),
+            "nanos": lambda: rr.TimeNanosColumn("t", [5, 1, 2, 3, 4, 0]),
+        }
+        noise = np.random.default_rng(0).random
+        columns = {
+            "scalars": lambda: rr.Scalars.columns(scalars=noise(n)),
+            "two a row": lambda: rr.Scalars.columns(scalars=noise((n, 2))),
+            "points": lambda: rr.Points3D.columns(positions=noise((9, 3)), colors=[0xFF0000FF] * 9).partition([1, 0, 3, 2, 0, 3]),
+            "texts": lambda: rr.TextLog.columns(text=["a", "", "ccc", "dd", "e", "f"], level=["INFO"] * n),
+            "visible": lambda: rr.EncodedImage.columns(media_type=["x"] * n, opacity=noise(n)),
+            "offsets": lambda: [rr.ComponentColumn("mine", rr.components.ScalarBatch(noise(9)), offsets=[0, 1, 1, 4, 6, 8, 9])],
+            "a part": lambda: [rr.ComponentColumn("mine", rr.components.ScalarBatch(noise(9)), offsets=[2, 3, 3, 4, 6, 6, 8])],
+            "strips": lambda: rr.LineStrips2D.columns(strips=[noise((k + 1, 2)) for k in range(n)]),
+            "any": lambda: rr.AnyValues.columns(one=noise(n), two=["x"] * n),
+        }
+        for number, (time, column) in enumerate(itertools.product(times, columns)):
+            index, own = times[time](), list(columns[column]())
+            second = rr.TimeColumn("a", sequence=np.array([1, 1, 0, 0, 2, 2])) if number % 3 == 0 else None
+            indexes = [index] if second is None else [index, second]
+            rr.send_columns(f"own/{number}", indexes, own, strict=True)
+            rr.send_columns(f"other/{number}", [Other(one) for one in indexes], [Other(one) for one in own], strict=True)
+        """,
+        tmp_path,
+    )
+    rows = check(tmp_path / "out.rrd")
+    found = [path for path in rows if path.startswith("/own/")]
+    assert len(found) == 81
+    for path in found:
+        own, other = ([{**row, "row_id": 0, "chunk": 0} for row in rows[one]] for one in (path, path.replace("own", "other")))
+        assert len(own) == 6
+        assert own == other, path
+
+
+def test_what_makes_no_sense_is_said_with_or_without_pyarrow(tmp_path):
+    """Offsets past the values, or that descend; times that are missing; columns of different lengths."""
+    done = run(
+        """
+        import numpy as np
+        import shmrerun as rr
+
+        rr.init("columns")
+        rr.save("out.rrd")
+        steps = rr.TimeColumn("step", sequence=np.arange(2))
+        values = rr.components.ScalarBatch(np.arange(4.0))
+        bad = [
+            ([steps], [rr.ComponentColumn("mine", values, offsets=[0, 2, 5])]),
+            ([steps], [rr.ComponentColumn("mine", values, offsets=[0, 3, 1])]),
+            ([steps], [rr.ComponentColumn("mine", values, lengths=[3, -1])]),
+            ([steps], [rr.ComponentColumn("mine", values)]),
+            ([rr.TimeColumn("at", timestamp=np.array(["NaT", "2024-01-01"], "datetime64[ns]"))], rr.Scalars.columns(scalars=[1.0, 2.0])),
+            ([rr.TimeColumn("", sequence=np.arange(2))], rr.Scalars.columns(scalars=[1.0, 2.0])),
+        ]
+        for indexes, columns in bad:
+            try:
+                rr.send_columns("x", indexes, columns, strict=True)
+            except Exception as error:
+                print(type(error).__name__, error)
+            else:
+                print("nothing")
+        """,
+        tmp_path,
+    )
+    said = done.stdout.splitlines()
+    assert len(said) == 6
+    assert "nothing" not in said
+    assert said[1] == "ValueError the offsets of a component column must not descend: row 1 is from 3 to 1"
+    assert said[2] == "ValueError the offsets of a component column must not descend: row 1 is from 3 to 2"
+    assert said[3].endswith("Expected 2 but component 'mine' has 4.")
+    assert said[4] == "ValueError timeline 'at' has 1 nulls; every row needs a time"
+    assert said[5] == "ValueError a timeline's name has 1 to 65535 bytes, got 0"
+    assert set(check(tmp_path / "out.rrd")) <= {"/__properties"}
