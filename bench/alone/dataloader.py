@@ -2,7 +2,7 @@
 
 The work is a number of steps, measured at the start, not a time to wait for: whoever takes the workers' processor away is seen.
 
-``python bench/dataloader.py`` prints one JSON object: seconds of each epoch, and the median ratio of an epoch with logging to the one
+``python bench/alone/dataloader.py`` prints one JSON object: seconds of each epoch, and the median ratio of an epoch with logging to the one
 without that ran beside it, the order reversed in every other round.
 """
 

@@ -2,9 +2,10 @@
 
 ``python bench/alone/instructions.py [--write] [scalar log ...]`` prints one JSON object; with ``--write`` it makes
 ``bench/profiles/instructions.txt`` as well, with the functions that execute most of them. Two loops of different length run under
-valgrind (callgrind), and the difference is divided by that of the lengths: start and imports cancel out. The program ends without closing
-the recording, because waiting takes no fixed number of instructions; the aggregator then ends by itself. What it does for a row depends
-on how many rows it finds at a time, so its figures repeat to some per cent, the caller's to a few instructions.
+valgrind (callgrind), and the difference is divided by that of the lengths: what comes once cancels out, and of the caller an empty loop is
+taken off. Of the caller only the loop is counted, by the function of CPython that runs it: waiting, at the start, takes no fixed number of
+instructions. The program ends without closing the recording; the aggregator then ends by itself. What it does for a row depends on how
+many rows it finds at a time, so its figures repeat to some per cent, the caller's to a few instructions.
 """
 
 from __future__ import annotations
@@ -65,9 +66,10 @@ def run(count):
 sys.path.append(sys.argv[3])
 import costs
 print(os.getpid(), costs.aggregator_pid(), flush=True)
-run(int(sys.argv[2]))
+exec("run(int(sys.argv[2]))")
 os._exit(0)
 """
+LOOP = "PyRun_StringFlags"  # runs the text that `exec` is given, and nothing else here
 PATIENCE_SECONDS = 300
 
 
@@ -89,7 +91,8 @@ def count(case: str, steps: int, side: str, directory: str) -> collections.Count
     """Run one loop, one of the two processes under callgrind: the aggregator by a script in place of its interpreter."""
     outputs = Path(directory, f"{case}-{steps}-{side}")
     outputs.mkdir(mode=0o700)
-    program = [sys.executable, "-c", PROGRAM.format(statement=CASES[case][1]), str(outputs / "rows.rrd"), str(steps), str(BENCH), side]
+    (outputs / "program.py").write_text(PROGRAM.format(statement=CASES[case][1]), encoding="utf-8")
+    program = [sys.executable, str(outputs / "program.py"), str(outputs / "rows.rrd"), str(steps), str(BENCH), side]
     command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={outputs}/out.%p", "--log-file=/dev/null"]
     environment = os.environ | {"PYTHONHASHSEED": "0", "SHMRERUN_RUNTIME_DIR": str(outputs)}
     if side == "aggregator":
@@ -98,7 +101,7 @@ def count(case: str, steps: int, side: str, directory: str) -> collections.Count
         interpreter.chmod(0o700)
         environment["SHMRERUN_PYTHON"] = str(interpreter)
     else:
-        program = [*command, *program]
+        program = [*command, f"--toggle-collect={LOOP}", *program]
     done = subprocess.run(program, stdout=subprocess.PIPE, check=True, env=environment, text=True)
     output = outputs / f"out.{done.stdout.split()[Counts._fields.index(side)]}"
     deadline = time.monotonic() + PATIENCE_SECONDS
