@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     import builtins
     from typing import Any
 
+# A camera's next frame comes when nothing of ours is in the processor's caches any more: each table that need not be looked at saves some
+# microseconds then. So what follows from dtype and shape is kept, for the last shapes.
+_KEPT_SHAPES = 64
+_kept: dict[tuple[str, tuple[int, ...]], tuple[Any, tuple[Any, ...], int, bytes]] = {}  # dtype, format, bytes, offsets
+_array_type: Any = None  # numpy.ndarray, once there is something kept
+
 _DEFAULT_MODELS = {channels: ENUMS["ColorModel"][name] for channels, name in ((1, "L"), (3, "RGB"), (4, "RGBA"))}
 
 
@@ -66,14 +72,17 @@ def image(
     if image is None and bytes is None:
         raise ValueError("Must specify either 'image' or 'bytes'")
     if bytes is not None:
-        layout = _format_of_bytes(width, height, pixel_format, color_model, datatype)
+        self._1 = _format_of_bytes(width, height, pixel_format, color_model, datatype)
         self._put("buffer", bytes)
-    else:
-        layout = _format_of_array(self, image, color_model, width, height)
-    self._1 = layout
-    self._put("opacity", opacity)
-    self._put("draw_order", draw_order)
-    self._put("magnification_filter", magnification_filter)
+    elif not (color_model is width is height is None and _is_like_before(self, "Image", image)):
+        _from_array(self, image, color_model, width, height)
+    self._2 = self._3 = self._4 = None
+    if opacity is not None:
+        self._put("opacity", opacity)
+    if draw_order is not None:
+        self._put("draw_order", draw_order)
+    if magnification_filter is not None:
+        self._put("magnification_filter", magnification_filter)
 
 
 def image_format(self: Any) -> Any:
@@ -173,6 +182,8 @@ def segmentation_image(self: Any, image: Any, *, opacity: Any = None, draw_order
 
 def _flat_image(self: Any, name: str, image: Any) -> None:
     """Set buffer and format of an image with one channel."""
+    if _is_like_before(self, name, image):
+        return
     values = as_numpy(image)
     shape = _squeezed(values.shape)
     if len(shape) != 2:
@@ -182,9 +193,34 @@ def _flat_image(self: Any, name: str, image: Any) -> None:
         raise ValueError(f"Unsupported dtype {values.dtype} for {name}")
     if not values.dtype.isnative:
         values = values.astype(values.dtype.newbyteorder("="))
+    _set(self, values, view(values), _format(shape[1], shape[0], None, None, datatype))
+    _keep(self, name, image, values)
+
+
+def _is_like_before(self: Any, name: str, image: Any) -> bool:
+    """Set buffer and format of an array of a shape and dtype that was such an image before. False: none was."""
+    found = _kept.get((name, image.shape)) if type(image) is _array_type else None
+    if found is None or image.dtype is not found[0]:
+        return False
+    _, self._1, size, offsets = found
+    self._0 = (1, None, offsets, size, None, view(image))
+    return True
+
+
+def _keep(self: Any, name: str, image: Any, values: Any) -> None:
+    """Keep what an ordinary array came to, one of numpy whose elements are as they were."""
+    global _array_type
+    if values is image:
+        if len(_kept) >= _KEPT_SHAPES:
+            _kept.clear()
+        _array_type = type(values)
+        _kept[name, values.shape] = values.dtype, self._1, values.nbytes, self._0[2]
+
+
+def _set(self: Any, values: Any, raw: Any, layout: tuple[Any, ...]) -> None:
     size = values.nbytes
-    self._0 = (1, None, pack_offsets(0, size), size, None, view(values))
-    self._1 = _format(shape[1], shape[0], None, None, datatype)
+    self._0 = (1, None, pack_offsets(0, size), size, None, raw)
+    self._1 = layout
 
 
 def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -222,7 +258,7 @@ def _datatype(datatype: Any) -> int:
     return code_of("ChannelDatatype", getattr(datatype, "value", datatype))
 
 
-def _format_of_array(self: Any, image: Any, color_model: Any, width: Any, height: Any) -> tuple[Any, ...]:
+def _from_array(self: Any, image: Any, color_model: Any, width: Any, height: Any) -> None:
     values = as_numpy(image)
     shape = _squeezed(values.shape)
     if len(shape) not in (2, 3):
@@ -238,10 +274,9 @@ def _format_of_array(self: Any, image: Any, color_model: Any, width: Any, height
         warn(f"Unsupported dtype {values.dtype} for Image")
     if not values.dtype.isnative:
         values = values.astype(values.dtype.newbyteorder("="))
-    size = values.nbytes
-    raw = values.tobytes() if datatype is None else view(values)
-    self._0 = (1, None, pack_offsets(0, size), size, None, raw)
-    return _format(columns, rows, None, model, datatype)
+    _set(self, values, values.tobytes() if datatype is None else view(values), _format(columns, rows, None, model, datatype))
+    if color_model is None and model is not None and datatype is not None:
+        _keep(self, "Image", image, values)
 
 
 def _model(color_model: Any, channels: int) -> int | None:

@@ -518,3 +518,47 @@ def test_component_columns():
     assert [c.as_arrow_array().to_pylist() for c in columns] == [[[1.0, 2.0], [3.0, 4.0]]]
     assert isinstance(batch, batches.ComponentBatchLike)
     assert isinstance(archetypes.Scalars(1), batches.AsComponents)
+
+
+def test_an_image_like_the_last_one_is_made_of_its_own_values():
+    """What is kept of earlier images is what follows from shape and dtype; all else is looked at each time."""
+    from shmrerun.model.images import _kept as kept
+
+    images = archetypes.Image, archetypes.DepthImage, archetypes.SegmentationImage
+    noise = np.random.default_rng(0)
+    shapes = [(4, 6), (6, 4), (1, 4, 6), (4, 6, 1)]
+    arrays = [noise.integers(0, 200, shape).astype(kind) for shape in shapes for kind in (np.uint8, np.float32, ">u2", np.int64)]
+    arrays += [array[::-1] for array in arrays] + [array[..., ::2] for array in arrays]
+    arrays = [array for array in arrays if array.shape[-1] > 1]
+
+    def parts(made, array):
+        return [bytes(part) if isinstance(part, memoryview) else part for part in made(array)._row()[1]]
+
+    for made in images:
+        alone = []
+        for array in arrays:
+            kept.clear()
+            alone.append(parts(made, array))
+        assert [parts(made, array) for array in arrays * 2] == alone * 2
+
+    class Exotic:
+        """Of the same shape and dtype, and no array of numpy."""
+
+        shape, dtype = (4, 6), arrays[0].dtype
+
+        def __array__(self, dtype=None, copy=None):
+            return np.full((4, 6), 7, np.uint8)
+
+    class Unhashable(Exotic):
+        shape = [4, 6]
+
+    for other in (Exotic(), Unhashable()):
+        assert bytes(images[0](other)._0[-1]) == bytes([7] * 24)
+    masked = np.ma.masked_array(arrays[0], arrays[0] > 100)
+    assert bytes(images[0](masked)._0[-1]) == arrays[0].tobytes()
+    for number in range(200):  # more shapes than are kept
+        assert images[0](np.zeros((2, number + 2, 3), np.uint8))._row()[1][3] == 6 * (number + 2)
+    with pytest.raises(ValueError, match="Expected a 2D or 3D tensor"):
+        images[0](np.zeros((4, 6, 3, 2), np.uint8))
+    with pytest.raises(ValueError, match="must be 2D"):
+        images[1](np.zeros((2, 5, 3), np.uint8))
