@@ -372,6 +372,7 @@ class CommitLog:
 
         if self.is_finished:
             return
+        self.settle()
         if not self.size:
             self._start()
         if not self._write_footer or self._tail_bytes:

@@ -467,3 +467,15 @@ def test_a_log_that_is_closed_waits_for_what_is_under_way(large, monkeypatch):
     monkeypatch.undo()
     large.log.rest()
     assert logged(large) == [0]
+
+
+def test_a_log_is_finished_behind_what_is_under_way(large, monkeypatch):
+    """A session that is given up after an interruption has a footer that knows all of its chunks."""
+    with monkeypatch.context() as patch:
+        patch.setattr(CommitLog, "settle", lambda _: {}["interrupted"])
+        images(large, 3)
+        with pytest.raises(KeyError):
+            large.flush()
+    large.log.finish()
+    assert large.log.footer_bytes
+    assert logged(large) == [0, 1, 2]
