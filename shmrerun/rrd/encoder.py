@@ -25,7 +25,8 @@ STREAM_FOOTER = struct.Struct("<QQI4s4sI")  # offset, bytes and checksum of the 
 FOOTER_MAGIC = b"FOOT"
 _VERSION = bytes((0, 41, 0, 0))  # of the format, not of this package
 CHECKSUM_SEED = 7850921
-_UNCOMPRESSED, _LZ4 = 1, 2  # Compression
+_UNCOMPRESSED, _LZ4 = b"\x01", b"\x02"  # Compression
+_TUID, _TAIL = struct.Struct(">QQ"), struct.Struct("<3sQBQB?")  # a chunk's id, and how an ArrowMsg ends: id, is_static
 
 
 def stream_header() -> bytes:
@@ -82,14 +83,16 @@ def arrow_msg(store_id: bytes, chunk: EncodedChunk) -> tuple[list[Any], int]:
 
     """
     payload_bytes = sum(map(len, chunk.payload))
-    compression = _LZ4 if chunk.is_compressed else _UNCOMPRESSED
-    head = b"\x0a%b%b%b\x2a%b" % (  # fields 1 and 5 are written by hand, for they come ready-made
+    # Fields 1 to 5, then 6 and 7, by hand: two of them come ready-made, and to make objects of the rest takes longer than to write it.
+    head = b"\x0a%b%b\x10%b\x18%b\x20\x01\x2a%b" % (
         varint(len(store_id)),
         store_id,
-        proto.ArrowMsg(compression=compression, uncompressed_size=chunk.uncompressed_size, encoding=1).SerializeToString(),
+        _LZ4 if chunk.is_compressed else _UNCOMPRESSED,
+        varint(chunk.uncompressed_size),
         varint(payload_bytes),
     )
-    tail: bytes = proto.ArrowMsg(chunk_id=_tuid(chunk.chunk_id), is_static=chunk.is_static).SerializeToString()
+    time, counter = _TUID.unpack(chunk.chunk_id)
+    tail = _TAIL.pack(b"\x32\x12\x09", time, 0x11, counter, 0x38, chunk.is_static)
     size = len(head) + payload_bytes + len(tail)
     return [FRAME.pack(ARROW_MSG, size) + head, *chunk.payload, tail], MESSAGE_HEADER_BYTES + size
 
