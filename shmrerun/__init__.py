@@ -7,6 +7,7 @@ no line of set-up, and a row is safe when ``log`` returns. See README.md and ARC
 from __future__ import annotations
 
 import importlib  # noqa: F401 - 0.4 ms, before threads import: an `importlib` that is found half imported stays broken (CPython 3.11 to 3.13)
+import os as _os
 from typing import TYPE_CHECKING
 
 from shmrerun.api import (
@@ -47,6 +48,7 @@ from shmrerun.api import (
     version,
 )
 from shmrerun.errors import set_strict_mode, strict_mode
+from shmrerun.loaded import wait_for_imports as _wait_for_imports
 from shmrerun.model.entity_paths import escape_entity_path_part, new_entity_path
 from shmrerun.recording_stream import (
     RecordingStream,
@@ -164,6 +166,9 @@ __all__ = [
 ]
 __all__ += [*_MODULES, *(name for name in _LAZY if name not in _DEPRECATED)]  # noqa: PLE0604  the stub has the plain list
 __all__.sort()
+
+
+_os.register_at_fork(before=_wait_for_imports)
 
 
 def __getattr__(name: str) -> Any:

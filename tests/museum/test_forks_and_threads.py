@@ -181,3 +181,104 @@ def test_other_threads_run_while_one_waits_for_another_ones_copy(tmp_path):
     waits, stood_still = map(int, result.stdout.split())
     assert waits
     assert stood_still * 10 <= waits, result.stdout  # 17 of 39 before; the scheduler of a full machine may have one, too
+
+
+SLOW = """
+import sys
+from importlib.machinery import PathFinder
+
+class Slow:
+    \"\"\"Does something before a module is executed, while that module's lock is held, and not the global one, which forks wait for.\"\"\"
+
+    def __init__(self, **actions): self.actions = {name.replace("__", "."): action for name, action in actions.items()}
+
+    def find_spec(self, name, path, target=None):
+        if name not in self.actions:
+            return None
+        spec = PathFinder.find_spec(name, path, target)
+        self.create_module, self.execute = spec.loader.create_module, spec.loader.exec_module
+        spec.loader = self
+        return spec
+
+    def exec_module(self, module):
+        self.actions[module.__name__]()
+        self.execute(module)
+"""
+
+
+def test_fork_while_another_thread_imports(tmp_path):
+    """Seen: a child hung at its first ``log``, for ever, when the parent forked while its thread was at the first ``rr.Image``."""
+    (tmp_path / "slow.py").write_text(SLOW)
+    run(
+        """
+        import os, signal, sys, threading, time
+        import shmrerun as rr
+
+        from slow import Slow
+
+        def slowly():
+            importing.set()
+            time.sleep(0.3)
+
+        rr.init("museum")
+        rr.save("out.rrd")
+        sys.meta_path.insert(0, Slow(shmrerun__archetypes=slowly, shmrerun__producer__columns=slowly, pyarrow=slowly))
+        uses = {
+            "shmrerun.archetypes": lambda: rr.log("rows", rr.Scalars(1)),
+            "shmrerun.producer.columns": lambda: rr.send_columns("columns", [], rr.Scalars.columns(scalars=[1.0])),
+            "pyarrow": lambda: rr.AnyValues(a=1.0).as_component_batches()[0].as_arrow_array(),
+        }
+        for name, use in uses.items():
+            assert name not in sys.modules, name
+            importing = threading.Event()
+            thread = threading.Thread(target=use)
+            thread.start()
+            importing.wait()
+            pid = os.fork()
+            if pid == 0:
+                signal.alarm(20)
+                use()
+                os._exit(0)
+            assert os.waitpid(pid, 0)[1] == 0, name
+            thread.join()
+        """,
+        tmp_path,
+    )
+    assert scalars(check(tmp_path / "out.rrd"), "/rows") == [1, 1]
+
+
+def test_a_fork_does_not_wait_for_an_import_that_waits_for_it(tmp_path):
+    """A module that is imported by the forking thread itself, or that is not needed by us, or whose import never ends: the fork goes on."""
+    (tmp_path / "slow.py").write_text(SLOW)
+    run(
+        """
+        import os, sys, threading, time
+        import shmrerun as rr
+        import shmrerun.loaded
+
+        from slow import Slow
+
+        def fork():
+            began = time.monotonic()
+            if os.fork() == 0:
+                os._exit(0)
+            took.append(time.monotonic() - began)
+            os.wait()
+
+        def stay():
+            importing.set()
+            never.wait()
+
+        took, importing, never = [], threading.Event(), threading.Event()
+        sys.meta_path.insert(0, Slow(shmrerun__urdf=fork, fractions=stay, shmrerun__utilities=stay))
+        shmrerun.loaded._MOST_SECONDS = 1.0
+        rr.urdf
+        for name in ("fractions", "shmrerun.utilities"):
+            importing.clear()
+            threading.Thread(target=__import__, args=(name,), daemon=True).start()
+            importing.wait()
+            fork()
+        assert took[0] < 0.9 and took[1] < 0.9 and 1.0 <= took[2], took
+        """,
+        tmp_path,
+    )
