@@ -95,13 +95,17 @@ def test_interrupted_program(tmp_path):
     """Ctrl-C in a program with workers ends it with one traceback of its own, and the file is whole."""
     result = run(
         """
-        import multiprocessing, os, signal
+        import multiprocessing, os, signal, time
         import shmrerun as rr
 
 
+        def sleep():
+            while True:  # a signal that comes right before `pause` would be waited for in vain
+                time.sleep(0.1)
+
         def work(n):
             rr.log("worker", rr.Scalars(n))
-            signal.pause()
+            sleep()
 
         if __name__ == "__main__":
             rr.init("interrupt")
@@ -111,12 +115,11 @@ def test_interrupted_program(tmp_path):
                 worker.start()
             for i in range(10):
                 rr.log("main", rr.Scalars(i))
-            import time
             end = time.monotonic() + 0.3
             while time.monotonic() < end:
                 rr.log("busy", rr.Scalars(1))
             os.killpg(0, signal.SIGINT)
-            signal.pause()
+            sleep()
         """,
         tmp_path, check=False,
     )  # fmt: skip
