@@ -5,8 +5,11 @@ Each run, and each worker of xdist, has a runtime directory of its own, and sees
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 
 import helpers
@@ -77,7 +80,7 @@ def _now():
 
 @pytest.fixture(autouse=True)
 def leaves_nothing_behind(own_place):
-    """Prove that a test left nothing behind; aggregators get a moment to finish, nothing is killed."""
+    """Prove that a test left nothing behind; aggregators get a moment to finish. What is left is removed: the next one would say it."""
     before = _now()
     helpers.trees_before = set(trees())
     yield
@@ -85,4 +88,9 @@ def leaves_nothing_behind(own_place):
         wait_until(lambda: not _now().since(before), FINISH_SECONDS, "nothing of the test is left")
     except TimeoutError as error:
         left = _now().since(before)
-        pytest.fail(f"{error}\n{left}\n{stacks(left.processes)}\n{describe()}", pytrace=False)
+        report = f"{error}\n{left}\n{stacks(left.processes)}\n{describe()}"
+        for pid in left.processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        subprocess.run([sys.executable, "-m", "shmrerun", "clean", "--yes"], capture_output=True, timeout=60, check=False)
+        pytest.fail(report, pytrace=False)
