@@ -40,6 +40,8 @@ def _is_imported_elsewhere() -> bool:
     me = threading.get_ident()
     for name, lock in list(getattr(_frozen_importlib, "_module_locks", {}).items()):
         owner = getattr(lock(), "owner", None)
-        if owner is not None and owner != me and name.partition(".")[0] in _OURS:
+        if owner in (None, me) or name.partition(".")[0] not in _OURS:
+            continue
+        if owner in sys._current_frames():  # else we are such a child ourselves
             return True
     return False
