@@ -6,6 +6,7 @@ is tried again later; rows that cannot be encoded are tried again, then one by o
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, Protocol
 
 from shmrerun.aggregator import faults
@@ -167,7 +168,7 @@ class Writer:
                 for part in taken:
                     self._hopper.restore(part.token)
                 if isinstance(error, OSError):
-                    self._failed(error)
+                    self._failed(log, error)
                     return False
                 if not isinstance(error, Exception):
                     raise
@@ -209,14 +210,16 @@ class Writer:
         try:
             log.settle()
         except OSError as error:
-            self._commit(log)
-            self._failed(error)
+            self._failed(log, error)
             return False
         self._commit(log)
         return True
 
-    def _failed(self, error: OSError) -> None:
-        """The log could not be written: nothing that was under way is in it."""
+    def _failed(self, log: CommitLog, error: OSError) -> None:
+        """The log could not be written: what was under way, and is not in it now, is pending again."""
+        with contextlib.suppress(OSError):
+            log.settle()  # the error may be another one's, and the rest be there in a moment
+        self._commit(log)
         for _, taken, _ in self._under_way:
             for part in taken:
                 self._hopper.restore(part.token)

@@ -71,6 +71,8 @@ class Writes:
 
     def _write_directly(self, fd: int, buffers: Sequence[bytes | memoryview], offset: int) -> None:
         """Join what belongs together in memory that is aligned as the file is, and have whole blocks of it written directly."""
+        if not self._parts:
+            self.end = offset  # else it may be that of a message that failed, and was longer
         if Writes._stages is None:
             Writes._stages = deque(memoryview(mmap.mmap(-1, STAGE_BYTES)) for _ in range(2))
         start = end = offset % BLOCK

@@ -479,3 +479,23 @@ def test_a_log_is_finished_behind_what_is_under_way(large, monkeypatch):
     large.log.finish()
     assert large.log.footer_bytes
     assert logged(large) == [0, 1, 2]
+
+
+def test_an_error_that_is_not_the_logs_takes_no_chunk_back_that_is_under_way(large, monkeypatch):
+    """A chunk cannot be encoded, for an OSError, while the ones before it are written: those are in the log, once."""
+    real, calls = CommitLog.append, []
+
+    def append(log, chunk, *, wait=True):
+        calls.append(chunk)
+        if len(calls) == 4:
+            raise OSError(errno.EMFILE, "no descriptor")
+        return real(log, chunk, wait=wait)
+
+    monkeypatch.setattr(CommitLog, "append", append)
+    images(large, 30)
+    assert not large.flush()
+    assert large.is_failing
+    assert 0 < len(logged(large)) == large.writer.rows == 30 - large.pending
+    while not large.flush():
+        pass
+    assert logged(large) == list(range(30))

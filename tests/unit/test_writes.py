@@ -110,6 +110,13 @@ def test_nothing_is_written_behind_a_part_that_failed(fd, monkeypatch):
     assert (into.end, os.fstat(fd).st_size) == (STAGE_BYTES, STAGE_BYTES)
     into.settle()
     write(fd, STAGE_BYTES)
+    fails.append(True)
+    with pytest.raises(OSError, match="broken"):
+        write(fd, STAGE_BYTES)
+    into.write(fd, [data[:DIRECT_BYTES]], DIRECT_BYTES, 0, directly=True)
+    assert into.end == 0  # and not where the longer one ended that failed
+    into.settle()
+    assert into.end == DIRECT_BYTES
     assert os.pread(fd, len(data) + 1, 0) == data
 
 
