@@ -237,9 +237,13 @@ def is_gone(pid):
 
 
 def stacks(pids):
-    """Stacks of processes, by py-spy."""
+    """Stacks of processes, by py-spy; and their groups and signals."""
     texts = []
     for pid in pids:
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+            texts.append(
+                f"--- {pid}: group {os.getpgid(pid)}, " + ", ".join(line.strip() for line in file if line.startswith(("Sig", "Shd")))
+            )
         command = [os.path.join(os.path.dirname(sys.executable), "py-spy"), "dump", "--pid", str(pid)]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)

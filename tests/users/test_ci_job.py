@@ -103,16 +103,21 @@ def test_interrupted_program(tmp_path):
             while True:  # a signal that comes right before `pause` would be waited for in vain
                 time.sleep(0.1)
 
-        def work(n):
+        def work(n, ready):
             rr.log("worker", rr.Scalars(n))
+            ready.release()
             sleep()
 
         if __name__ == "__main__":
             rr.init("interrupt")
             rr.save("out.rrd")
-            workers = [multiprocessing.get_context("fork").Process(target=work, args=(n,)) for n in range(2)]
+            context = multiprocessing.get_context("fork")
+            ready = context.Semaphore(0)
+            workers = [context.Process(target=work, args=(n, ready)) for n in range(2)]
             for worker in workers:
                 worker.start()
+            for worker in workers:  # a signal that comes before a forked Python has begun is forgotten by it
+                ready.acquire()
             for i in range(10):
                 rr.log("main", rr.Scalars(i))
             end = time.monotonic() + 0.3
