@@ -223,7 +223,7 @@ def remove_tree_files(token: str, directory: str) -> None:
             with contextlib.suppress(OSError):
                 os.unlink(f"{directory}/{name}")
     _remove_directory(directory)
-    for place in (spilled, runtime):
+    for place in (spilled, f"{runtime}/spill", runtime):  # a kill may come between making the second and noting it
         if place:
             places.remove_empty(place)
 

@@ -292,3 +292,12 @@ def test_recover_of_what_is_not_dead(tmp_path):
     command("recover", "abcdefgh", cwd=tmp_path, status=2)
     command("recover", "--out", "no/such", cwd=tmp_path, status=2)
     assert "No killed program" in command("recover", cwd=tmp_path)
+
+
+def test_a_spill_directory_that_nobody_noted(tmp_path):
+    """Seen: a kill between making it and noting it left an empty directory for ever."""
+    kill_all(tmp_path, "first", "none")
+    os.makedirs(f"{os.environ[RUNTIME]}/spill", mode=0o700, exist_ok=True)
+    (tmp_path / "into").mkdir()
+    command("recover", "--out", "into", cwd=tmp_path)
+    assert not os.path.exists(f"{os.environ[RUNTIME]}/spill")
