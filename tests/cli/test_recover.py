@@ -12,7 +12,7 @@ import pytest
 from helpers import RUNTIME, check, has_footer, run, scalars, start, trees
 from helpers_programs import returned
 
-from shmrerun.shm import places
+from shmrerun.shm import places, sweep
 from shmrerun.testing import leftovers, wait_until
 
 KILLED = """
@@ -296,8 +296,8 @@ def test_recover_of_what_is_not_dead(tmp_path):
 
 def test_a_spill_directory_that_nobody_noted(tmp_path):
     """Seen: a kill between making it and noting it left an empty directory for ever."""
-    kill_all(tmp_path, "first", "none")
-    os.makedirs(f"{os.environ[RUNTIME]}/spill", mode=0o700, exist_ok=True)
-    (tmp_path / "into").mkdir()
-    command("recover", "--out", "into", cwd=tmp_path)
-    assert not os.path.exists(f"{os.environ[RUNTIME]}/spill")
+    for name in ("tree", "spill"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "tree/lock").touch()
+    sweep.remove_tree_files("tree", str(tmp_path / "tree"))
+    assert not list(tmp_path.glob("*"))
