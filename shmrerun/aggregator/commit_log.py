@@ -110,7 +110,7 @@ class CommitLog:
     def rest(self) -> None:
         """Close the descriptor until it is needed again; the file is then not locked."""
         if self._fd >= 0:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(Exception):  # whatever it is, the lock is to fall
                 self.settle()
             os.close(self._fd)
             self._fd = -1
@@ -261,6 +261,7 @@ class CommitLog:
         do not decode the footer says nothing; all others are decompressed, once. A blueprint that is the first of all comes before the
         recording's store info: a viewer that knows the recording already has a layout for it, and leaves a default one aside.
         """
+        self.settle()
         view = memoryview(data)
         messages = [(kind, view[start:end]) for kind, start, end in split_messages(data)]
         texts = [message for _, message in messages]
@@ -324,12 +325,12 @@ class CommitLog:
         try:
             self._writes.write(fd, buffers, total, self.end, directly=not (self._is_spool or self.is_followed))
             self._under_way.append(self.end + total)
-            if wait:
-                self._writes.settle()
         except BaseException:
             self._undo()
             raise
         self._arrived()
+        if wait:
+            self.settle()
 
     def settle(self) -> None:
         """Wait until all that was appended is there. OSError: what lies behind :attr:`size` is not, and the file is as if it never was."""

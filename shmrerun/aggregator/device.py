@@ -1,4 +1,4 @@
-"""The thread that waits for devices, so that the drain does not. One for all files of a process; what it is given is done in order."""
+"""Threads that wait for devices, so that the drain does not. What one of them is given is done in order."""
 
 from __future__ import annotations
 
@@ -35,9 +35,10 @@ class Work:
 
 
 class Device:
-    """A queue and a thread, which is started when there is something to do."""
+    """A queue and a thread of that name, which is started when there is something to do."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self._name = name
         self._queue: SimpleQueue[Work] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -49,7 +50,7 @@ class Device:
     def submit(self, call: Callable[[], object]) -> Work:
         """Have it called. RuntimeError: the system has no thread to spare, and nobody will call it."""
         if self._thread is None:
-            thread = threading.Thread(target=self._run, name="device", daemon=True)
+            thread = threading.Thread(target=self._run, name=self._name, daemon=True)
             thread.start()
             self._thread = thread
         work = Work(call)
@@ -59,6 +60,3 @@ class Device:
     def _run(self) -> None:
         while True:
             self._queue.get().run()
-
-
-device = Device()

@@ -16,7 +16,7 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING
 
-from shmrerun.aggregator.device import device
+from shmrerun.aggregator.device import Device
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +30,7 @@ SLOW_NANOS = 4  # a byte: a device that needs more is left to the page cache for
 _JUDGED_BYTES = 16 << 20
 _PAUSE_BYTES = 64 << 20  # doubled each time
 _WRITEV_BUFFERS = 512
+_device = Device("direct writes")
 
 
 class Writes:
@@ -97,7 +98,7 @@ class Writes:
     def _begin(self, fd: int, data: memoryview, offset: int) -> None:
         before = self._parts[-1][0] if self._parts else None
         try:
-            part = device.submit(partial(self._write_part, fd, data, offset, before))
+            part = _device.submit(partial(self._write_part, fd, data, offset, before))
         except RuntimeError:  # no thread for it
             self._write_part(fd, data, offset)
             self.end = offset + len(data)
@@ -105,7 +106,7 @@ class Writes:
             self._parts.append((part, offset + len(data)))
 
     def _write_part(self, fd: int, data: memoryview, offset: int, before: Work | None = None) -> None:
-        """In the device's thread. The blocks at both ends are shared with other messages, and go through the page cache."""
+        """In a thread. The blocks at both ends are shared with other messages, and go through the page cache."""
         if before is not None and (error := before.wait()):  # it has been done
             raise error
         first = min(-offset % BLOCK, len(data))

@@ -1,6 +1,7 @@
 """Files on their way to the device while they are written."""
 
 import os
+import threading
 
 import pytest
 
@@ -9,6 +10,7 @@ from shmrerun.aggregator import write_behind
 from shmrerun.aggregator.commit_log import CommitLog
 from shmrerun.aggregator.descriptors import Descriptors
 from shmrerun.aggregator.write_behind import STEP_BYTES
+from shmrerun.aggregator.writes import DIRECT_BYTES, Writes
 from shmrerun.framing import SET_STORE_INFO, frame
 from shmrerun.testing import wait_until
 
@@ -59,3 +61,22 @@ def test_a_users_file_but_no_spool(tmp_path, steps, is_spool):
     wait_until(lambda: len(steps) >= len(expected), 60, "the steps are told")
     log.close()
     assert steps == expected
+
+
+def test_a_slow_disk_holds_up_no_direct_write(tmp_path, monkeypatch):
+    """Whoever waits for one disk to take what is told of it does not keep another file's messages from theirs."""
+    busy, asked = threading.Event(), threading.Event()
+    monkeypatch.setattr(_core, "write_behind", lambda *_: (asked.set(), busy.wait()))
+    fd = os.open(tmp_path / "slow", os.O_RDWR | os.O_CREAT)
+    write_behind.begin(fd, 0, STEP_BYTES)
+    asked.wait()
+    other = os.open(tmp_path / "other", os.O_RDWR | os.O_CREAT)
+    into, data = Writes(), bytes(DIRECT_BYTES)
+    into.write(other, [data], len(data), 0, directly=True)
+    [(part, _)] = into._parts
+    done = part._done.wait(60)
+    busy.set()
+    assert done
+    into.settle()
+    os.close(fd)
+    os.close(other)

@@ -24,6 +24,7 @@ from shmrerun.aggregator.writes import Writes
 from shmrerun.model.archetype import archetype_class
 from shmrerun.model.parts import Column, ColumnSet
 from shmrerun.rrd import decoder
+from shmrerun.rrd.chunk import chunk_from_batch
 from shmrerun.rrd.footer import Manifest
 from shmrerun.shm import segments
 from shmrerun.shm.words import (
@@ -461,7 +462,7 @@ def test_a_log_that_is_closed_waits_for_what_is_under_way(large, monkeypatch):
 
     monkeypatch.setattr(Writes, "_write_part", write_part)
     images(large, 1)
-    monkeypatch.setattr(CommitLog, "settle", lambda _: {}["interrupted"])
+    monkeypatch.setattr(Writer, "_settle", lambda _: {}["interrupted"])
     with pytest.raises(KeyError):
         large.flush()
     monkeypatch.undo()
@@ -472,7 +473,7 @@ def test_a_log_that_is_closed_waits_for_what_is_under_way(large, monkeypatch):
 def test_a_log_is_finished_behind_what_is_under_way(large, monkeypatch):
     """A session that is given up after an interruption has a footer that knows all of its chunks."""
     with monkeypatch.context() as patch:
-        patch.setattr(CommitLog, "settle", lambda _: {}["interrupted"])
+        patch.setattr(Writer, "_settle", lambda _: {}["interrupted"])
         images(large, 3)
         with pytest.raises(KeyError):
             large.flush()
@@ -499,3 +500,22 @@ def test_an_error_that_is_not_the_logs_takes_no_chunk_back_that_is_under_way(lar
     while not large.flush():
         pass
     assert logged(large) == list(range(30))
+
+
+def test_messages_go_behind_what_is_under_way(large):
+    """Ready-made chunks behind a large one that is not there yet: the footer knows where each of them is."""
+    images(large, 1)
+    large.flush()
+    [(_, _, batch)] = list(decoder.batches(large.log.fd))
+    ready = Log(os.open(f"{large.log.path}.other", os.O_RDWR | os.O_CREAT), f"{large.log.path}.other", ("app", "rec"), Descriptors(9))
+    chunk = chunk_from_batch(batch)
+    ready.append(chunk)
+    data = os.pread(ready.fd, 1 << 20, framing.STREAM_HEADER_BYTES)
+    large.log.append(chunk, wait=False)
+    at = large.log.end
+    large.log.append_messages(data)
+    assert large.log.size == at + len(data)
+    [manifest] = large.log._manifests.values()
+    assert len(manifest) == 3
+    assert manifest._numbers[-3] + manifest._numbers[-2] == large.log.size
+    ready.close()

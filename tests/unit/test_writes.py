@@ -76,7 +76,7 @@ def test_messages_of_every_size(fd, direct, monkeypatch, seed):
 
 def test_without_a_thread(fd, monkeypatch):
     """The system has none to spare: the writes are done by who asks for them, and their errors are its own."""
-    monkeypatch.setattr(writes.device, "submit", lambda _: (_ for _ in ()).throw(RuntimeError("can't start new thread")))
+    monkeypatch.setattr(writes._device, "submit", lambda _: (_ for _ in ()).throw(RuntimeError("can't start new thread")))
     into, data = Writes(), random.randbytes(STAGE_BYTES + DIRECT_BYTES + 5)
     into.write(fd, [data], len(data), 0, directly=True)
     assert into.end == len(data)
