@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from peers.base import Finish, Log
 
+_MOST_SECONDS = 120  # for the last message to come
 _TAIL_BYTES = 64 << 10
 
 
@@ -57,8 +58,11 @@ class RerunServer(Peer):
         mark = secrets.token_urlsafe(24)
         rr.log("end", rr.TextLog(mark))
         rr.get_global_data_recording().flush(timeout_sec=600)
+        deadline = time.monotonic() + _MOST_SECONDS
         with open(self.files()[0], "rb") as file:
             while True:
+                if time.monotonic() > deadline:  # seen with images
+                    raise RuntimeError(f"what was sent last is not in the server's file after {_MOST_SECONDS} s")
                 file.seek(max(0, os.path.getsize(self.files()[0]) - _TAIL_BYTES))
                 if mark.encode() in file.read():
                     break
