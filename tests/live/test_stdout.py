@@ -67,7 +67,9 @@ def test_a_file_of_the_shell(tmp_path):
 
 def test_a_reader_that_goes_away(tmp_path):
     """``| head -c 100``: told once, the program goes on and ends, and what was not delivered is said."""
-    program = subprocess.Popen(_command(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment())
+    noise = "import os, numpy; rr.log('noise', rr.Image(numpy.frombuffer(os.urandom(640 * 480), 'u1').reshape(480, 640)))"
+    text = PROGRAM.replace("rr.stdout()", f"rr.stdout(); {noise}")  # more than a pipe holds
+    program = subprocess.Popen(_command(tmp_path, text), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment())
     program.stdout.read(100)
     program.stdout.close()
     began = time.monotonic()
