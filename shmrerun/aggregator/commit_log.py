@@ -234,23 +234,25 @@ class CommitLog:
         Without ``wait`` it may be under way until :meth:`settle`; the error may then be that of an earlier one, and all behind
         :attr:`size` is gone.
         """
-        from shmrerun.rrd import encoder
         from shmrerun.rrd.chunk import encode
+        from shmrerun.rrd.encoder import arrow_msg, store_id
 
         encoded = encode(chunk)
         if not self.size or self._lacks_info:
             self._start()
         if not self._store_id:
-            self._store_id = encoder.store_id(*self._ids)
-        buffers, total = encoder.arrow_msg(self._store_id, encoded)
+            self._store_id = store_id(*self._ids)
+        buffers, total = arrow_msg(self._store_id, encoded)
         offset = self.end
         self._write(buffers, total, wait=wait)
         if self._is_spool and not chunk.schema.is_static:
             self._pieces.append(_Piece(offset, total, chunk.num_rows))
         if self._manifests is not None:
-            from shmrerun.rrd.footer import Manifest
+            manifest = self._manifests.get(self._store_id)
+            if manifest is None:
+                from shmrerun.rrd.footer import Manifest
 
-            manifest = self._manifests.setdefault(self._store_id, Manifest())
+                manifest = self._manifests[self._store_id] = Manifest()
             manifest.add(chunk, offset + MESSAGE_HEADER_BYTES, total - MESSAGE_HEADER_BYTES, encoded.uncompressed_size)
         return total
 

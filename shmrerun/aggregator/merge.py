@@ -11,7 +11,7 @@ import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shmrerun import _core
-from shmrerun.model.parts import FIXED, LIST, SEQUENCE, TIMESTAMP, Column, parse_columns
+from shmrerun.model.parts import FIXED, LIST, OPAQUE, SEQUENCE, TIMESTAMP, Column, parse_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -72,7 +72,7 @@ class Shape:
         They contradict themselves, or do not parse.
     """
 
-    __slots__ = ("columns", "has_columns", "has_tick", "is_message", "is_static", "nodes", "timelines", "types")
+    __slots__ = ("columns", "has_columns", "has_tick", "is_message", "is_opaque", "is_static", "kinds", "nodes", "timelines", "types")
 
     def __init__(self, flags: int, times: bytes, columns: bytes) -> None:
         from shmrerun.model.arrow_types import layout, parse_type
@@ -88,6 +88,8 @@ class Shape:
         if self.is_message and (self.timelines or self.has_columns or [column.arrow for column in self.columns] != ["binary"]):
             raise ValueError("messages come without times, as bytes of one column")
         self.types = [parse_type(column.arrow) for column in self.columns]
+        self.kinds = [[kind for kind, _ in layout(column)] for column in self.types]  # of each column's nodes
+        self.is_opaque = [OPAQUE] in self.kinds
         #: Layout of all columns for the hopper: (kind, argument, whether a column begins here).
         self.nodes = [(*node, at == 0) for kind in self.types for at, node in enumerate(layout(kind))]
         if self.has_columns:
@@ -128,9 +130,15 @@ class Group:
 
     def chunk(self, row_ids: bytes, times: list[bytes], ticks: bytes, columns: list[tuple[bytes, list[Any]]]) -> Chunk:
         """One chunk of the gathered rows, which are in order of row id; log_tick joins the timelines here."""
-        if self.shape.has_columns:
+        shape = self.shape
+        if shape.has_columns:
             return self._chunk_of_columns(row_ids, columns)
-        return self.schema().build(_core.row_id(), row_ids, [*times, ticks] if self.shape.has_tick else times, self.cells(columns))
+        if shape.has_tick:
+            times = [*times, ticks]
+        if shape.is_opaque:
+            return self.schema().build(_core.row_id(), row_ids, times, self.cells(columns))
+        cells = [(offsets, kinds, parts) for kinds, (offsets, parts) in zip(shape.kinds, columns, strict=True)]
+        return self.schema().gather(_core.row_id(), row_ids, times, cells)
 
     def cells(self, columns: list[tuple[bytes, list[Any]]]) -> list[tuple[pa.Array, bytes]]:
         """Values and list offsets of each gathered column."""
@@ -156,8 +164,12 @@ class Group:
         ids = np.empty((rows, 2), ">u8")
         ids[:, 0] = int.from_bytes(time, "big")
         ids[:, 1] = np.arange(rows, dtype=np.uint64) + np.uint64(counter)
+        chunk_id = time + (counter - 1).to_bytes(8, "big")
+        if not (self.shape.is_opaque or not rows or any(nodes[1] for nodes in lists)):
+            parts = [(nodes[2], kinds, nodes[3:]) for kinds, nodes in zip(self.shape.kinds, lists, strict=True)]
+            return self.schema().gather(chunk_id, ids.tobytes(), times, parts)
         cells = [(build_array(kind, nodes[3:]), nodes[2], nodes[1]) for kind, nodes in zip(self.shape.types, lists, strict=True)]
-        return self.schema().build(time + (counter - 1).to_bytes(8, "big"), ids, times, cells)
+        return self.schema().build(chunk_id, ids, times, cells)
 
     def chunk_of_one(self, row_id: bytes, log_time: int, parts: tuple[Any, ...]) -> Chunk:
         """A chunk of one row of the aggregator's own."""

@@ -10,15 +10,17 @@ Source: rerun-sdk 0.41, chunk encoding (``sorbet:version`` 0.1.4), TUIDs and LZ4
 from __future__ import annotations
 
 import functools
+import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from shmrerun.rrd.fields import ROW_ID_TYPE, fields_in, fields_of
+from shmrerun.rrd.record_batch import Columns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
 
@@ -32,6 +34,7 @@ _GAP = b"chunk_" + b"#" * 32  # stands for the chunk id in a serialized schema; 
 _LZ4 = pa.Codec("lz4_raw")
 _SAMPLED_BYTES = 256 << 10  # a larger chunk is compressed only if samples say that it pays
 _SAMPLES, _SAMPLE_BYTES = 4, 8 << 10
+_FEW_ROWS = 128  # their times are faster looked through one by one than as an array
 _MAX_UNCOMPRESSED = 1 << 32  # more than any message written by Rerun or by us; LZ4 blocks end at 2 GiB
 
 
@@ -167,14 +170,54 @@ class ChunkSchema:
         filled, sparse = _count(arrays[1 + len(values) :], values)
         return Chunk(chunk_id, self, batch, time_ranges=tuple(ranges), filled=filled, sparse=sparse, form=form)
 
+    def gather(
+        self, chunk_id: bytes, row_ids: bytes, times: Sequence[bytes], cells: Sequence[tuple[bytes, Sequence[int], Sequence[Any]]]
+    ) -> Chunk:
+        """Make a chunk of columns that were gathered from lanes: :meth:`build` without arrays, which takes a tenth of the time.
+
+        Parameters
+        ----------
+        chunk_id, row_ids, times
+            As in :meth:`build`. There is a row.
+        cells
+            For each component, what :meth:`~shmrerun.rrd.record_batch.Columns.add_lists` takes.
+
+        Notes
+        -----
+        Nothing is checked: what is wrong with a row was found when it was gathered.
+
+        """
+        fields = self.fields
+        columns = Columns(len(row_ids) // 16)
+        columns.add_values(row_ids)
+        ranges: list[tuple[int, int]] = []
+        mask = filled = 0
+        for place, i in enumerate(fields.time_order):
+            column, is_sorted = _check_few_times(times[i], ranges) if columns.rows <= _FEW_ROWS else _check_many_times(times[i], ranges)
+            mask |= is_sorted << place
+            columns.add_values(column)
+        for place, i in enumerate(fields.cell_order):
+            columns.add_lists(*cells[i])
+            filled |= (cells[i][2][0] > 0) << place
+        form = self._forms.get(mask) or self._make_form(mask)
+        return Chunk(chunk_id, self, columns, time_ranges=tuple(ranges), filled=filled, sparse={}, form=form)
+
     def _make_form(self, mask: int) -> _Form:
         plain, has_dictionary = self.fields.schema(mask)
-        serialized = b""
-        if not has_dictionary:  # dictionaries travel in messages of their own, which only the stream writer makes
-            serialized = plain.with_metadata(_metadata(_GAP, self.entity_path)).serialize().to_pybytes()
-        before, _, after = serialized.partition(_GAP)
-        form = self._forms[mask] = _Form(plain, b"", b"") if _GAP in after else _Form(plain, before, after)  # a name may imitate the gap
+        if has_dictionary:  # dictionaries travel in messages of their own, which only the stream writer makes
+            before = after = b""
+        else:
+            before, gap, after = self._serialized(plain, b"#").partition(_GAP)
+            if _GAP in after:  # a name imitates the gap: it is where another one differs
+                whole, other = before + gap + after, self._serialized(plain, b"!")
+                at = next(i for i, (one, two) in enumerate(zip(whole, other, strict=True)) if one != two) - _GAP.index(b"#")
+                before, after = whole[:at], whole[at + len(_GAP) :]
+        form = self._forms[mask] = _Form(plain, before, after)
         return form
+
+    def _serialized(self, plain: pa.Schema, fill: bytes) -> bytes:
+        text: bytes = plain.with_metadata(_metadata(_GAP.replace(b"#", fill), self.entity_path)).serialize().to_pybytes()
+        return text
 
 
 def _metadata(chunk_id: bytes, entity_path: str) -> dict[str | bytes, str | bytes]:
@@ -205,7 +248,7 @@ class Chunk:
         self,
         chunk_id: bytes,
         schema: ChunkSchema,
-        rows: pa.RecordBatch,
+        rows: pa.RecordBatch | Columns,
         *,
         time_ranges: tuple[tuple[int, int], ...],
         filled: int,
@@ -214,7 +257,7 @@ class Chunk:
     ) -> None:
         self.chunk_id = chunk_id
         self.schema = schema
-        self.num_rows: int = rows.num_rows
+        self.num_rows: int = rows.rows if isinstance(rows, Columns) else rows.num_rows
         self.time_ranges = time_ranges
         self.filled = filled
         self.sparse = sparse
@@ -234,9 +277,17 @@ class Chunk:
     @property
     def batch(self) -> pa.RecordBatch:
         """The record batch with all of its metadata."""
+        if isinstance(self._rows, Columns):
+            with pa.ipc.open_stream(b"".join(self._stream(self._rows.message()))) as reader:
+                return reader.read_next_batch()
         if self._form is None:
             return self._rows
         return self._rows.replace_schema_metadata(_metadata(b"chunk_" + tuid_text(self.chunk_id).encode(), self.entity_path))
+
+    def _stream(self, message: Iterable[Any]) -> tuple[Any, ...]:
+        """The Arrow IPC stream around a record batch's message, in pieces."""
+        assert self._form is not None
+        return self._form.before_id, b"chunk_" + tuid_text(self.chunk_id).encode(), self._form.after_id, *message, _END_OF_STREAM
 
 
 def chunk_from_batch(batch: pa.RecordBatch) -> Chunk:
@@ -283,23 +334,26 @@ def encode(chunk: Chunk) -> EncodedChunk:
     Large values that LZ4 makes hardly smaller, such as most images, are left as they are: the chunk's own buffers are in the payload, and
     nothing is copied.
     """
-    form = chunk._form
-    if chunk._rows.get_total_buffer_size() >= _SAMPLED_BYTES and not _pays(chunk._rows):  # nbytes crashes on unions (pyarrow 26)
-        pieces = _Pieces()
-        with pa.PythonFile(pieces, mode="w") as file, pa.ipc.new_stream(file, chunk.batch.schema) as writer:
-            writer.write_batch(chunk.batch)
-        return EncodedChunk(chunk.chunk_id, chunk.is_static, tuple(pieces.buffers), False, sum(map(len, pieces.buffers)))
-    if form is not None and form.before_id:
-        chunk_id = b"chunk_" + tuid_text(chunk.chunk_id).encode()
-        body = chunk._rows.serialize()
-        stream: Any = b"".join((form.before_id, chunk_id, form.after_id, body, _END_OF_STREAM))
+    rows, form = chunk._rows, chunk._form
+    if isinstance(rows, Columns):
+        pieces = chunk._stream(rows.message())
+        pays = sum(map(len, pieces)) < _SAMPLED_BYTES or _pays(rows.buffers)
+    elif rows.get_total_buffer_size() >= _SAMPLED_BYTES and not _pays(buffer for column in rows.columns for buffer in column.buffers()):
+        pieces, pays = _written(chunk.batch), False  # nbytes crashes on unions (pyarrow 26)
     else:
-        batch = chunk.batch
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, batch.schema) as writer:
-            writer.write_batch(batch)
-        stream = sink.getvalue()
-    return EncodedChunk(chunk.chunk_id, chunk.is_static, (_LZ4.compress(stream, asbytes=True),), True, len(stream))
+        pieces = chunk._stream((rows.serialize(),)) if form is not None and form.before_id else _written(chunk.batch)
+        pays = True
+    size = sum(map(len, pieces))
+    payload = (_LZ4.compress(b"".join(pieces), asbytes=True),) if pays else pieces
+    return EncodedChunk(chunk.chunk_id, chunk.is_static, payload, pays, size)
+
+
+def _written(batch: pa.RecordBatch) -> tuple[Any, ...]:
+    """The Arrow IPC stream of a batch, in pieces."""
+    pieces = _Pieces()
+    with pa.PythonFile(pieces, mode="w") as file, pa.ipc.new_stream(file, batch.schema) as writer:
+        writer.write_batch(batch)
+    return tuple(pieces.buffers)
 
 
 class _Pieces:
@@ -321,18 +375,18 @@ class _Pieces:
         pass
 
 
-def _pays(rows: pa.RecordBatch) -> bool:
-    """Whether LZ4 saves a tenth, judged by samples from all over the largest buffer of each column that has much."""
+def _pays(buffers: Iterable[Any]) -> bool:
+    """Whether LZ4 saves a tenth, judged by samples from all over the buffers that have much."""
     whole = packed = 0
-    for column in rows.columns:
-        largest = max((buffer for buffer in column.buffers() if buffer is not None), key=len, default=None)
-        if largest is None or len(largest) < _SAMPLED_BYTES // 4:
+    for buffer in buffers:
+        if buffer is None or len(buffer) < _SAMPLED_BYTES // 4:
             continue
-        step = len(largest) // _SAMPLES
+        view = memoryview(buffer)
+        step = len(view) // _SAMPLES
         for number in range(_SAMPLES):
-            sample = largest.slice(number * step, min(_SAMPLE_BYTES, step))
-            whole += len(largest) * len(sample)
-            packed += len(largest) * len(_LZ4.compress(sample, asbytes=True))
+            sample = view[number * step : number * step + min(_SAMPLE_BYTES, step)]
+            whole += len(view) * len(sample)
+            packed += len(view) * len(_LZ4.compress(sample, asbytes=True))
     return packed <= 0.9 * whole if whole else True
 
 
@@ -384,6 +438,25 @@ def _check_times(column: npt.NDArray[np.int64], ranges: list[tuple[int, int]]) -
         column = np.maximum(column, STATIC_TIME + 1)
     ranges.append((max(int(low), STATIC_TIME + 1), max(int(high), STATIC_TIME + 1)))
     return column, is_sorted
+
+
+def _check_many_times(column: bytes, ranges: list[tuple[int, int]]) -> tuple[bytes, bool]:
+    """The same of a buffer."""
+    values = np.frombuffer(column, np.int64)
+    checked, is_sorted = _check_times(values, ranges)
+    return (column if checked is values else checked.tobytes()), is_sorted
+
+
+def _check_few_times(column: bytes, ranges: list[tuple[int, int]]) -> tuple[bytes, bool]:
+    """The same of a buffer, value by value."""
+    values = struct.unpack(f"<{len(column) // 8}q", column)
+    ascending = sorted(values)
+    low, high = ascending[0], ascending[-1]
+    if low == STATIC_TIME:
+        low, high = STATIC_TIME + 1, max(high, STATIC_TIME + 1)
+        column = struct.pack(f"<{len(values)}q", *(max(value, low) for value in values))
+    ranges.append((low, high))
+    return column, list(values) == ascending
 
 
 @functools.lru_cache(maxsize=256)
