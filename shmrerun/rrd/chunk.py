@@ -22,8 +22,6 @@ from shmrerun.rrd.record_batch import Columns
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    import numpy.typing as npt
-
     from shmrerun.model.parts import Column
 
 SORBET_VERSION = "0.1.4"
@@ -150,13 +148,13 @@ class ChunkSchema:
                 raise ValueError(f"{self.entity_path}: row ids of a chunk must ascend")
         arrays = [pa.Array.from_buffers(ROW_ID_TYPE, rows, [None, pa.py_buffer(row_ids)], 0)]
         ranges: list[tuple[int, int]] = []
-        values: list[npt.NDArray[np.int64]] = []
+        values = []
         mask = 0
         for place, i in enumerate(fields.time_order):
-            column = np.frombuffer(times[i], np.int64)
-            if len(column) != rows:
-                raise ValueError(f"{self.entity_path}: {len(column)} times for {rows} rows")
-            column, is_sorted = _check_times(column, ranges)
+            column = memoryview(times[i])
+            if column.nbytes != 8 * rows:
+                raise ValueError(f"{self.entity_path}: {column.nbytes} bytes of times for {rows} rows")
+            column, is_sorted = _check_times(column.cast("B") if rows else b"", ranges)
             mask |= is_sorted << place
             values.append(column)
             arrays.append(pa.Array.from_buffers(fields.time_fields[place].type, rows, [None, pa.py_buffer(column)], 0))
@@ -193,7 +191,7 @@ class ChunkSchema:
         ranges: list[tuple[int, int]] = []
         mask = filled = 0
         for place, i in enumerate(fields.time_order):
-            column, is_sorted = _check_few_times(times[i], ranges) if columns.rows <= _FEW_ROWS else _check_many_times(times[i], ranges)
+            column, is_sorted = _check_times(times[i], ranges)
             mask |= is_sorted << place
             columns.add_values(column)
         for place, i in enumerate(fields.cell_order):
@@ -311,9 +309,10 @@ def chunk_from_batch(batch: pa.RecordBatch) -> Chunk:
     ranges: list[tuple[int, int]] = []
     for i in schema.fields.time_order:
         column = batch.column(i)
-        if column.null_count or column.type.bit_width != 64:
+        if column.null_count or column.type.bit_width != 64 or column.type.num_fields:
             raise ValueError(f"{schema.entity_path}: times of {batch.schema.names[i]!r} are not dense 64-bit integers")
-        values.append(_check_times(column.view(pa.int64()).to_numpy(), ranges)[0])
+        start = 8 * column.offset
+        values.append(_check_times(memoryview(column.buffers()[1])[start : start + 8 * len(column)], ranges)[0] if len(column) else b"")
     filled, sparse = _count([batch.column(i) for i in schema.fields.cell_order], values)
     return Chunk(chunk_id, schema, batch, time_ranges=tuple(ranges), filled=filled, sparse=sparse)
 
@@ -427,36 +426,26 @@ def decode_stream(payload: bytes | memoryview, compression: int, size: int) -> p
     return batch
 
 
-def _check_times(column: npt.NDArray[np.int64], ranges: list[tuple[int, int]]) -> tuple[npt.NDArray[np.int64], bool]:
-    """Append the column's range; returns the column without int64-min, and whether it never descends."""
-    rows = len(column)
+def _check_times(column: Any, ranges: list[tuple[int, int]]) -> tuple[Any, bool]:
+    """Append the range of a buffer of int64; returns the buffer without int64-min, and whether it never descends."""
+    rows = len(column) // 8
     if not rows:
         return column, True
-    is_sorted = rows == 1 or bool((column[1:] >= column[:-1]).all())
-    low, high = (column[0], column[-1]) if is_sorted else (column.min(), column.max())
-    if low == STATIC_TIME:
-        column = np.maximum(column, STATIC_TIME + 1)
-    ranges.append((max(int(low), STATIC_TIME + 1), max(int(high), STATIC_TIME + 1)))
+    if rows > _FEW_ROWS:
+        values = np.frombuffer(column, np.int64)
+        is_sorted = bool((values[1:] >= values[:-1]).all())
+        low, high = (int(values[0]), int(values[-1])) if is_sorted else (int(values.min()), int(values.max()))
+        if low == STATIC_TIME:
+            column = np.maximum(values, STATIC_TIME + 1).tobytes()
+    else:
+        few = struct.unpack(f"<{rows}q", column)
+        ascending = tuple(sorted(few))
+        is_sorted = few == ascending
+        low, high = ascending[0], ascending[-1]
+        if low == STATIC_TIME:
+            column = struct.pack(f"<{rows}q", *(max(value, STATIC_TIME + 1) for value in few))
+    ranges.append((max(low, STATIC_TIME + 1), max(high, STATIC_TIME + 1)))
     return column, is_sorted
-
-
-def _check_many_times(column: bytes, ranges: list[tuple[int, int]]) -> tuple[bytes, bool]:
-    """The same of a buffer."""
-    values = np.frombuffer(column, np.int64)
-    checked, is_sorted = _check_times(values, ranges)
-    return (column if checked is values else checked.tobytes()), is_sorted
-
-
-def _check_few_times(column: bytes, ranges: list[tuple[int, int]]) -> tuple[bytes, bool]:
-    """The same of a buffer, value by value."""
-    values = struct.unpack(f"<{len(column) // 8}q", column)
-    ascending = sorted(values)
-    low, high = ascending[0], ascending[-1]
-    if low == STATIC_TIME:
-        low, high = STATIC_TIME + 1, max(high, STATIC_TIME + 1)
-        column = struct.pack(f"<{len(values)}q", *(max(value, low) for value in values))
-    ranges.append((low, high))
-    return column, list(values) == ascending
 
 
 @functools.lru_cache(maxsize=256)
@@ -481,10 +470,8 @@ def list_array(rows: int, values: pa.Array, offsets: Any = None, validity: Any =
     return pa.Array.from_buffers(t, rows, [pa.py_buffer(validity), buffer], -1, 0, [values])
 
 
-def _count(
-    columns: Sequence[pa.Array], times: Sequence[npt.NDArray[np.int64]]
-) -> tuple[int, dict[int, tuple[int, tuple[tuple[int, int], ...]]]]:
-    """Return :attr:`Chunk.filled` and :attr:`Chunk.sparse`."""
+def _count(columns: Sequence[pa.Array], times: Sequence[Any]) -> tuple[int, dict[int, tuple[int, tuple[tuple[int, int], ...]]]]:
+    """Return :attr:`Chunk.filled` and :attr:`Chunk.sparse`; ``times`` are buffers of int64."""
     filled = 0
     sparse = {}
     for i, column in enumerate(columns):
@@ -492,7 +479,8 @@ def _count(
         filled |= _has_values(column, nulls) << i
         if nulls:
             present = np.asarray(column.is_valid())
-            ranges = [(int(t[present].min()), int(t[present].max())) for t in times] if nulls < len(column) else []
+            mine = [np.frombuffer(column_of_times, np.int64)[present] for column_of_times in times] if nulls < len(column) else []
+            ranges = [(int(values.min()), int(values.max())) for values in mine]
             sparse[i] = (len(column) - nulls, tuple(ranges))
     return filled, sparse
 
@@ -504,6 +492,8 @@ def _has_values(column: pa.Array, nulls: int) -> bool:
         return nulls < rows
     if nulls:  # a null row may cover values, which flatten() leaves out
         return len(column.flatten()) > 0
-    offsets = column.offsets
-    more: bool = offsets[rows].as_py() > offsets[0].as_py()
-    return more
+    if not rows:
+        return False
+    _, offsets = column.buffers()[:2]
+    (first,), (last,) = (struct.unpack_from("<i", offsets, 4 * (column.offset + row)) for row in (0, rows))
+    return bool(last > first)
