@@ -114,14 +114,16 @@ int64_t hopper_add_group(struct hopper *hopper, const struct node *nodes, uint32
 
 /*
  * Lets the kernel find and clear pages ahead of a producer in its first lap, four times what it wrote since the last scan: its own
- * populate then maps them only, which is a third of the work. Lanes of small rows do without. Fails silently: nothing depends on it.
+ * populate then maps them only, which is a third of the work. Lanes of small rows do without, and those of which much waits to be written:
+ * that comes first. Fails silently: nothing depends on it.
  */
 #define AHEAD_FROM (256u * 1024u)
-#define AHEAD_MOST (8u * 1024u * 1024u) /* in one scan */
+#define AHEAD_MOST (8u * 1024u * 1024u)    /* in one scan */
+#define AHEAD_BACKLOG (4u * 1024u * 1024u) /* of one lane, that waits */
 static void allocate_ahead(struct reader *reader, uint64_t tail) {
 #ifdef MADV_POPULATE_WRITE
     uint64_t wrote = tail - reader->tail, from = tail > reader->ahead ? tail : reader->ahead, until = tail + 4 * wrote;
-    if (wrote < AHEAD_FROM || reader->ahead >= reader->ring_size) return;
+    if (wrote < AHEAD_FROM || tail - reader->low > AHEAD_BACKLOG || reader->ahead >= reader->ring_size) return;
     if (until > from + AHEAD_MOST) until = from + AHEAD_MOST;
     if (until > reader->ring_size) until = reader->ring_size;
     if (until <= from) return;
