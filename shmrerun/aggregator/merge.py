@@ -212,6 +212,7 @@ class Family:
         import numpy as np
         import pyarrow as pa
 
+        from shmrerun.rrd.arrays import spread
         from shmrerun.rrd.chunk import list_array
 
         first = taken[0]
@@ -220,21 +221,25 @@ class Family:
         times = [b"".join(column) for column in zip(*(part.times for part in taken), strict=True)]
         if first.group.shape.has_tick:
             times.append(b"".join(part.ticks for part in taken))
-        pieces = [
-            {
-                column.component: list_array(part.rows, *cell)
-                for column, cell in zip(part.group.shape.columns, part.group.cells(part.columns), strict=True)
-            }
-            for part in taken
-        ]
-        columns = {column.component: column for part in taken for column in part.group.shape.columns}
+        places = np.empty_like(order)  # of each row, in order of row id
+        places[order] = np.arange(len(order))
+        columns: dict[str, Column] = {}
+        pieces: dict[str, list[pa.Array]] = {}
+        where: dict[str, list[Any]] = {}  # rows of each piece
+        end = 0
+        for part in taken:
+            start, end = end, end + part.rows
+            for column, cell in zip(part.group.shape.columns, part.group.cells(part.columns), strict=True):
+                columns[column.component] = column
+                pieces.setdefault(column.component, []).append(list_array(part.rows, *cell))
+                where.setdefault(column.component, []).append(places[start:end])
         merged = []
-        for name in columns:
-            kind = next(piece[name].type for piece in pieces if name in piece)
-            whole = pa.concat_arrays([piece.get(name, pa.nulls(part.rows, kind)) for part, piece in zip(taken, pieces, strict=True)])
-            sorted_rows = whole.take(pa.array(order))
-            validity, offsets = sorted_rows.buffers()[:2]
-            merged.append((sorted_rows.values, offsets.slice(0, 4 * (len(order) + 1)), validity if sorted_rows.null_count else None))
+        for name, lists in pieces.items():
+            at = np.concatenate(where[name])
+            source = np.argsort(at)
+            whole = spread(pa.concat_arrays(lists) if len(lists) > 1 else lists[0], source, at[source], len(order))
+            validity, offsets = whole.buffers()[:2]
+            merged.append((whole.values, offsets.slice(0, 4 * (len(order) + 1)), validity if whole.null_count else None))
         schema = first.group.schema(tuple(columns.values()))
         sorted_times = [np.frombuffer(column, np.int64)[order].tobytes() for column in times]
         return schema.build(_core.row_id(), ids[order].tobytes(), sorted_times, merged)

@@ -5,6 +5,7 @@ Source: rules observed on rerun-sdk 0.41.0.
 
 from __future__ import annotations
 
+import contextlib
 from array import array
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -108,10 +109,13 @@ class TimeColumn:
 
 
 def _int64(values: Any) -> Any:
-    """Integers as they are, where they can stay so: an array of numpy, else one of pyarrow, which says what is wrong with them."""
+    """Integers without pyarrow, where that goes: an array of numpy as it is, or one of Python's; else what pyarrow makes of them."""
     np = loaded("numpy")
     if np is not None and type(values) is np.ndarray and values.dtype == np.int64 and values.ndim == 1:
         return values
+    if type(values) in (range, list, tuple):
+        with contextlib.suppress(TypeError, OverflowError):
+            return array("q", values)
     import pyarrow as pa
 
     return pa.array(values, pa.int64())

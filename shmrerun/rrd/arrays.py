@@ -1,6 +1,7 @@
 """Arrow arrays and NumPy's, over the same memory.
 
-pyarrow's own conversions look for pandas first, and import it where it is installed: half a second.
+pyarrow's own conversions look for pandas first, and import it where it is installed: half a second. And ``take``, ``filter`` or
+``is_valid`` import ``pyarrow.compute``, which makes a Python function of all that it has: a tenth.
 """
 
 from __future__ import annotations
@@ -27,6 +28,19 @@ def of_ints(values: npt.NDArray[Any], kind: pa.DataType | None = None, absent: n
     values = np.ascontiguousarray(values, np.int64)
     validity = None if absent is None else pa.py_buffer(np.packbits(~absent, bitorder="little"))
     return pa.Array.from_buffers(kind or pa.int64(), len(values), [validity, pa.py_buffer(values)])
+
+
+def of_bools(values: npt.NDArray[np.bool_]) -> pa.Array:
+    """An array of truth values."""
+    return pa.Array.from_buffers(pa.bool_(), len(values), [None, pa.py_buffer(np.packbits(values, bitorder="little"))])
+
+
+def of_texts(values: list[str]) -> pa.Array:
+    """An array of texts."""
+    data = [value.encode() for value in values]
+    offsets = np.zeros(len(data) + 1, np.int32)
+    np.cumsum([len(text) for text in data], out=offsets[1:])
+    return pa.Array.from_buffers(pa.string(), len(data), [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(data))])
 
 
 def valid(column: pa.Array) -> npt.NDArray[np.bool_]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from shmrerun.rrd.arrays import valid
 from shmrerun.rrd.fields import ROW_ID_TYPE, fields_in, fields_of
 from shmrerun.rrd.record_batch import Columns
 
@@ -478,7 +479,7 @@ def _count(columns: Sequence[pa.Array], times: Sequence[Any]) -> tuple[int, dict
         nulls = column.null_count
         filled |= _has_values(column, nulls) << i
         if nulls:
-            present = np.asarray(column.is_valid())
+            present = valid(column)
             mine = [np.frombuffer(column_of_times, np.int64)[present] for column_of_times in times] if nulls < len(column) else []
             ranges = [(int(values.min()), int(values.max())) for values in mine]
             sparse[i] = (len(column) - nulls, tuple(ranges))
@@ -490,10 +491,11 @@ def _has_values(column: pa.Array, nulls: int) -> bool:
     rows = len(column)
     if nulls == rows or not pa.types.is_list(column.type):
         return nulls < rows
-    if nulls:  # a null row may cover values, which flatten() leaves out
-        return len(column.flatten()) > 0
     if not rows:
         return False
     _, offsets = column.buffers()[:2]
+    if nulls:  # a null row may cover values
+        lengths = np.diff(np.frombuffer(offsets, np.int32, rows + 1, 4 * column.offset))
+        return bool(lengths[valid(column)].any())
     (first,), (last,) = (struct.unpack_from("<i", offsets, 4 * (column.offset + row)) for row in (0, rows))
     return bool(last > first)

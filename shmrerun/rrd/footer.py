@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from shmrerun.rrd import proto
+from shmrerun.rrd.arrays import of_bools, of_ints, of_texts
 from shmrerun.rrd.fields import ROW_ID
 from shmrerun.rrd.footer_form import form_of, ipc_stream
 
@@ -222,18 +223,17 @@ class Manifest:
         groups = self._groups()
         numbers = np.frombuffer(self._numbers, np.uint64).reshape(total, 4)
         rows = numbers[:, 0]
-        owners = np.array(self._owners, np.int32)
         static = np.zeros(total, np.bool_)
         for group in groups:
             static[group.places] = group.fields.is_static
         table = _Table()
-        table.add("chunk_entity_path", pa.array(self._paths, pa.string()).take(pa.array(owners)))
+        table.add("chunk_entity_path", of_texts([self._paths[owner] for owner in self._owners]))
         ids = pa.py_buffer(bytes(self._ids))
         table.add("chunk_id", pa.Array.from_buffers(pa.binary(16), total, [None, ids], 0))
-        table.add("chunk_is_static", pa.array(static))
+        table.add("chunk_is_static", of_bools(static))
         names = ("chunk_num_rows", "chunk_byte_offset", "chunk_byte_size", "chunk_byte_size_uncompressed")
         for i, name in enumerate(names):
-            table.add(name, pa.array(numbers[:, i]))
+            table.add(name, of_ints(numbers[:, i], pa.uint64()))
 
         holders: dict[Descriptor, list[tuple[_Group, int]]] = {}  # groups with a component, and its index there
         for group in groups:
@@ -245,7 +245,7 @@ class Manifest:
             for group, _ in holders[descriptor]:
                 if group.fields.is_static:
                     has[group.places] = True
-            table.add("has_static_data", pa.array(has), descriptor=descriptor, index="rerun:static")
+            table.add("has_static_data", of_bools(has), descriptor=descriptor, index="rerun:static")
 
         timelines = sorted(self._timelines().items())
         for name, kind in timelines:
@@ -266,7 +266,7 @@ class Manifest:
                 for what, column in (
                     ("start", spans.array(0, kind)),
                     ("end", spans.array(1, kind)),
-                    ("num_rows", pa.array(spans.counts)),
+                    ("num_rows", of_ints(spans.counts, pa.uint64())),
                 ):
                     table.add(what, column, timeline=name, descriptor=descriptor, nullable=True)
         return table.batch()
@@ -309,7 +309,8 @@ class _Spans:
 
     def array(self, end: int, kind: pa.DataType) -> pa.Array:
         """Return the smallest (0) or largest (1) times as ``kind``, null in chunks without rows."""
-        return pa.array(self._ends[end], pa.int64(), mask=self.counts == 0).view(kind)
+        absent = self.counts == 0
+        return of_ints(self._ends[end], kind, absent if absent.any() else None)
 
 
 class _Table:

@@ -77,3 +77,44 @@ def test_the_hot_path_has_no_wrapper():
     assert shmrerun.log is _core.log
     assert shmrerun.set_time is _core.set_time
     assert shmrerun.Scalars is vars(shmrerun)["Scalars"]
+
+
+CHUNKS_AND_FOOTER = """
+import struct
+from shmrerun import _core
+from shmrerun.aggregator.merge import Family, Group, Shape, Taken
+from shmrerun.model.parts import SEQUENCE, Column, pack_strings
+from shmrerun.rrd import encoder
+from shmrerun.rrd.chunk import chunk_from_batch, decode_stream, encode
+from shmrerun.rrd.footer import Manifest
+
+def group(component):
+    return Group("/a", Shape(0, struct.pack("<BI", SEQUENCE, 4) + b"step", pack_strings([*Column(component, None, None, "double")])))
+
+def cells(rows):
+    return b"".join(_core.row_id() for _ in range(rows)), [bytes(8 * rows)], b"", [
+        (struct.pack(f"<{rows + 1}i", *range(rows + 1)), [rows, None, bytes(8 * rows)])
+    ]
+
+one, other = group("one"), group("other")
+parts = [Taken(part, 0, None, 3, *cells(3)) for part in (one, other)]
+manifest = Manifest()
+for chunk in (one.chunk(*cells(2)), one.chunk(*cells(500)), Family.chunk(parts)):
+    encoded = encode(chunk)
+    manifest.add(chunk, 100, 10, encoded.uncompressed_size)
+    chunk_from_batch(decode_stream(encoded.payload[0], 2, encoded.uncompressed_size))
+assert manifest.payload(encoder.store_id("app", "recording"))
+"""
+
+
+def test_chunks_and_footers_import_neither_pandas_nor_compute():
+    """pyarrow's conversions import pandas, half a second, where it is installed, and the end of a short program would wait for it."""
+    loaded = modules_after(CHUNKS_AND_FOOTER)
+    assert "pyarrow" in loaded
+    assert not loaded & {"pandas", "pyarrow.compute", "pyarrow.pandas_compat"}
+
+
+def test_time_columns_of_lists_need_no_pyarrow():
+    """``send_columns`` of lists and ranges."""
+    for values in ("range(9)", "[1, 2]", "(3, 4)"):
+        assert "pyarrow" not in modules_after(f"import shmrerun as rr; rr.TimeColumn('step', sequence={values})")
