@@ -118,23 +118,25 @@ int64_t hopper_add_group(struct hopper *hopper, const struct node *nodes, uint32
  * that comes first. Fails silently: nothing depends on it.
  */
 #define AHEAD_FROM (256u * 1024u)
-#define AHEAD_MOST (8u * 1024u * 1024u)    /* in one scan */
-#define AHEAD_BACKLOG (4u * 1024u * 1024u) /* of one lane, that waits */
-static void allocate_ahead(struct reader *reader, uint64_t tail) {
+#define AHEAD_MOST (8u * 1024u * 1024u)     /* in one scan, of all lanes: some 10 ms */
+#define AHEAD_BACKLOG (16u * 1024u * 1024u) /* of one lane, that waits */
+static void allocate_ahead(struct reader *reader, uint64_t tail, uint64_t *room) {
 #ifdef MADV_POPULATE_WRITE
     uint64_t wrote = tail - reader->tail, from = tail > reader->ahead ? tail : reader->ahead, until = tail + 4 * wrote;
     if (wrote < AHEAD_FROM || tail - reader->low > AHEAD_BACKLOG || reader->ahead >= reader->ring_size) return;
-    if (until > from + AHEAD_MOST) until = from + AHEAD_MOST;
+    if (until > from + *room) until = from + *room;
     if (until > reader->ring_size) until = reader->ring_size;
     if (until <= from) return;
+    *room -= until - from;
     uintptr_t first = (uintptr_t)(reader->ring + from) & ~(uintptr_t)4095, end = (uintptr_t)(reader->ring + until) & ~(uintptr_t)4095;
     reader->ahead = end > first && madvise((void *)first, end - first, MADV_POPULATE_WRITE) ? reader->ring_size : until;
 #else
-    (void)reader, (void)tail;
+    (void)reader, (void)tail, (void)room;
 #endif
 }
 
 void hopper_scan(struct hopper *hopper) {
+    uint64_t room = AHEAD_MOST;
     for (uint32_t i = 0; i < hopper->readers_count; i++) {
         struct reader *reader = hopper->readers[i];
         if (!reader || reader->broken) continue;
@@ -142,7 +144,7 @@ void hopper_scan(struct hopper *hopper) {
         uint64_t tail = load_acquire(&reader->lane->tail);    /* SYNC POINT publish */
         if (tail < reader->read || tail - reader->low > reader->ring_size || tail % 8) reader->broken = "tail is out of range";
         else {
-            if (!reader->closed) allocate_ahead(reader, tail);
+            if (!reader->closed) allocate_ahead(reader, tail, &room);
             reader->tail = tail;
         }
     }

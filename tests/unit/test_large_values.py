@@ -94,3 +94,35 @@ def test_lanes_of_small_rows_allocate_nothing_ahead(lane_of):
         hopper.scan()
     assert os.fstat(fd).st_blocks * 512 < 1 << 20
     os.close(fd)
+
+
+@pytest.mark.skipif(not _core.CAN_POPULATE, reason="this kernel reserves segments when they are made")
+def test_a_lane_that_is_behind_gets_nothing_ahead(lane_of):
+    """Where much waits to be written, that comes first."""
+    lane, segment, fd = lane_of(64 << 20)
+    hopper = _core.Hopper()
+    hopper.add_reader(segment)
+    path, columns = _core.path(b"/large"), _core.columns(b"large")
+    for _ in range(20):
+        assert lane.append(path, columns, (1, None, b"", bytes(1 << 20)), 0)[0] <= 2
+    before = os.fstat(fd).st_blocks
+    hopper.scan()
+    assert os.fstat(fd).st_blocks == before
+    os.close(fd)
+
+
+@pytest.mark.skipif(not _core.CAN_POPULATE, reason="this kernel reserves segments when they are made")
+def test_one_scan_allocates_so_much_for_all_lanes(lane_of):
+    """Some milliseconds are what writing may wait for it, however many lanes there are."""
+    hopper, files = _core.Hopper(), []
+    path, columns = _core.path(b"/large"), _core.columns(b"large")
+    for _ in range(5):
+        lane, segment, fd = lane_of(32 << 20)
+        hopper.add_reader(segment)
+        assert lane.append(path, columns, (1, None, b"", bytes(3 << 20)), 0)[0] <= 2
+        files.append(fd)
+    before = sum(os.fstat(fd).st_blocks for fd in files) * 512
+    hopper.scan()
+    assert 7 << 20 < sum(os.fstat(fd).st_blocks for fd in files) * 512 - before <= 8 << 20
+    for fd in files:
+        os.close(fd)
