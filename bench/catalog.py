@@ -118,8 +118,10 @@ GROUPS = (
     Group(
         "lifecycle",
         "Short recordings",
-        "In a warm process, ten rows: save and disconnect; one read of a binary_stream; one drain of a memory_recording.",
+        "Ten rows: an interpreter from start to end; in a warm process save and disconnect, a read of a binary_stream, a drain of a"
+        " memory_recording.",
         (
+            Bench("lifecycle/program", "a program that saves 10 rows"),
             Bench("lifecycle/save", "save, 10 rows, disconnect"),
             Bench("lifecycle/binary_stream", "binary_stream().read()"),
             Bench("lifecycle/memory", "memory_recording().drain_as_bytes()"),

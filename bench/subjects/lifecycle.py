@@ -1,13 +1,15 @@
-"""Short recordings of a warm process, with one library: ``cd bench; python -m subjects.lifecycle shmrerun save``.
+"""Short recordings, with one library: ``cd bench; python -m subjects.lifecycle shmrerun save``.
 
-Cases: ``save`` is ``RecordingStream``, ``save``,
-ten rows, ``disconnect``; ``binary_stream`` is one ``read()`` of ten rows; ``memory`` one ``drain_as_bytes()`` of ten.
+Cases: ``program`` is an interpreter that imports the library, saves ten rows and ends. In a warm process, ``save`` is ``RecordingStream``,
+``save``, ten rows, ``disconnect``; ``binary_stream`` is one ``read()`` of ten rows; ``memory`` one ``drain_as_bytes()`` of ten.
 """
 
 from __future__ import annotations
 
 import os
 import resource
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -16,9 +18,16 @@ import numpy as np
 from sizes import scaled
 from subject import library, main
 
-CASES = ("save", "binary_stream", "memory")
+CASES = ("program", "save", "binary_stream", "memory")
 ROWS = 10
-COUNT, BEFORE = scaled(200), scaled(20)
+PROGRAM = """
+import {library} as rr
+rr.init("shmrerun_bench")
+rr.save({path!r})
+for row in range({rows}):
+    rr.set_time("step", sequence=row)
+    rr.log("bench/scalar", rr.Scalars(row * 0.5))
+"""
 
 
 def log_rows(rr: Any, recording: Any, start: int) -> None:
@@ -31,6 +40,20 @@ def log_rows(rr: Any, recording: Any, start: int) -> None:
 def once_of(rr: Any, case: str, directory: str) -> Any:
     """Make the function that does the case once and returns the nanoseconds of the part that is timed."""
     clock = time.perf_counter_ns
+    if case == "program":
+
+        def once(number: int) -> int:
+            path = os.path.join(directory, f"{number}.rrd")
+            text = PROGRAM.format(library=rr.__name__, path=path, rows=ROWS)
+            began = clock()
+            subprocess.run([sys.executable, "-c", text], check=True)
+            nanos = clock() - began
+            if not os.path.getsize(path):
+                raise RuntimeError("the file is empty")
+            return nanos
+
+        return once
+
     if case == "save":
 
         def once(number: int) -> int:
@@ -65,18 +88,19 @@ def once_of(rr: Any, case: str, directory: str) -> Any:
 def measure(subject: str, case: str, directory: str) -> dict[str, Any]:
     """Run one case; times in nanoseconds."""
     rr = library(subject)
+    count, before = (scaled(20), scaled(2)) if case == "program" else (scaled(200), scaled(20))
     kept = rr.RecordingStream("shmrerun_bench_kept")  # a program that has a recording already: warm
     once = once_of(rr, case, directory)
     first = once(0)
-    for number in range(1, BEFORE):
+    for number in range(1, before):
         once(number)
-    nanos = np.array([once(BEFORE + number) for number in range(COUNT)])
+    nanos = np.array([once(before + number) for number in range(count)])
     del kept
     p50, p95 = np.percentile(nanos, [50, 95])
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return {
         "unit": "ns",
-        "n": COUNT,
+        "n": count,
         "rows": ROWS,
         "first": first,
         "p50": p50,
