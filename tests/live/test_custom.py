@@ -284,9 +284,10 @@ def test_disconnect_while_others_log(tmp_path):
 rr.set_sinks(Lines("got.txt"), rr.FileSink("log.rrd"))
 processes = workers(2, 1500, 0.006)
 time.sleep(1)
+from shmrerun.testing import load
 began = time.monotonic()
 rr.disconnect()
-assert time.monotonic() - began < 8, time.monotonic() - began
+assert time.monotonic() - began < 8 * load(), time.monotonic() - began
 rr.save("next.rrd")
 for process in processes: process.join()
 """,
