@@ -354,13 +354,14 @@ static PyObject *hopper_advance_heads(Hopper *self, PyObject *Py_UNUSED(ignored)
     return PyLong_FromUnsignedLongLong(oldest);
 }
 
-/* has_news() -> whether some lane has a record that was not collected; loads tails only */
-static PyObject *hopper_has_news(Hopper *self, PyObject *Py_UNUSED(ignored)) {
-    for (uint32_t i = 0; i < self->hopper.readers_count; i++) {
-        const struct reader *reader = self->hopper.readers[i];
-        if (reader && !reader->broken && load_acquire(&reader->lane->tail) != reader->read) Py_RETURN_TRUE;
-    }
-    Py_RETURN_FALSE;
+/* has_news() -> whether some lane has a record that was not collected */
+static PyObject *hopper_news(Hopper *self, PyObject *Py_UNUSED(ignored)) {
+    return PyBool_FromLong(hopper_has_news(&self->hopper));
+}
+
+static PyObject *hopper_ahead(Hopper *self, PyObject *Py_UNUSED(ignored)) {
+    hopper_allocate_ahead(&self->hopper);
+    Py_RETURN_NONE;
 }
 
 static void add_to_set(void *set, uint32_t group) {
@@ -450,7 +451,8 @@ static PyMethodDef hopper_methods[] = {
     {"commit", (PyCFunction)hopper_commit_batch, METH_O, NULL},
     {"restore", (PyCFunction)hopper_restore_batch, METH_O, NULL},
     {"advance", (PyCFunction)hopper_advance_heads, METH_NOARGS, NULL},
-    {"has_news", (PyCFunction)hopper_has_news, METH_NOARGS, NULL},
+    {"has_news", (PyCFunction)hopper_news, METH_NOARGS, NULL},
+    {"allocate_ahead", (PyCFunction)hopper_ahead, METH_NOARGS, NULL},
     {"pressed", (PyCFunction)hopper_pressed_groups, METH_NOARGS, NULL},
     {"reader", (PyCFunction)hopper_reader, METH_O, NULL},
     {"put_aside", (PyCFunction)hopper_put_aside, METH_O, NULL},

@@ -112,42 +112,23 @@ int64_t hopper_add_group(struct hopper *hopper, const struct node *nodes, uint32
 
 /* ---- a pass ---- */
 
-/*
- * Lets the kernel find and clear pages ahead of a producer in its first lap, four times what it wrote since the last scan: its own
- * populate then maps them only, which is a third of the work. Lanes of small rows do without, and those of which much waits to be written:
- * that comes first. Fails silently: nothing depends on it.
- */
-#define AHEAD_FROM (256u * 1024u)
-#define AHEAD_MOST (8u * 1024u * 1024u)     /* in one scan, of all lanes: some 10 ms */
-#define AHEAD_BACKLOG (16u * 1024u * 1024u) /* of one lane, that waits */
-static void allocate_ahead(struct reader *reader, uint64_t tail, uint64_t *room) {
-#ifdef MADV_POPULATE_WRITE
-    uint64_t wrote = tail - reader->tail, from = tail > reader->ahead ? tail : reader->ahead, until = tail + 4 * wrote;
-    if (wrote < AHEAD_FROM || tail - reader->low > AHEAD_BACKLOG || reader->ahead >= reader->ring_size) return;
-    if (until > from + *room) until = from + *room;
-    if (until > reader->ring_size) until = reader->ring_size;
-    if (until <= from) return;
-    *room -= until - from;
-    uintptr_t first = (uintptr_t)(reader->ring + from) & ~(uintptr_t)4095, end = (uintptr_t)(reader->ring + until) & ~(uintptr_t)4095;
-    reader->ahead = end > first && madvise((void *)first, end - first, MADV_POPULATE_WRITE) ? reader->ring_size : until;
-#else
-    (void)reader, (void)tail, (void)room;
-#endif
-}
-
 void hopper_scan(struct hopper *hopper) {
-    uint64_t room = AHEAD_MOST;
     for (uint32_t i = 0; i < hopper->readers_count; i++) {
         struct reader *reader = hopper->readers[i];
         if (!reader || reader->broken) continue;
         reader->closed = load_acquire(&reader->lane->closed); /* before tail: what is closed publishes no more */
         uint64_t tail = load_acquire(&reader->lane->tail);    /* SYNC POINT publish */
         if (tail < reader->read || tail - reader->low > reader->ring_size || tail % 8) reader->broken = "tail is out of range";
-        else {
-            if (!reader->closed) allocate_ahead(reader, tail, &room);
-            reader->tail = tail;
-        }
+        else reader->tail = tail;
     }
+}
+
+bool hopper_has_news(const struct hopper *hopper) {
+    for (uint32_t i = 0; i < hopper->readers_count; i++) {
+        const struct reader *reader = hopper->readers[i];
+        if (reader && !reader->broken && load_acquire(&reader->lane->tail) != reader->read) return true;
+    }
+    return false;
 }
 
 const struct definition *next_definition(struct reader *reader) {
@@ -489,4 +470,35 @@ void hopper_pressed(const struct hopper *hopper, void (*visit)(void *context, ui
             if (!entry->done) visit(context, entry->group);
         }
     }
+}
+
+/*
+ * Lets the kernel find and clear pages ahead of producers in their first lap, four times what each wrote since the last time: its own
+ * populate then maps them only, which is a third of the work. Nothing while a row waits to be read, which comes first; nor for lanes of
+ * small rows, or after a burst that these pages would be no help for. Fails silently: nothing depends on it.
+ */
+#define AHEAD_FROM (256u * 1024u)
+#define AHEAD_BURST (16u * 1024u * 1024u)
+#define AHEAD_MOST (8u * 1024u * 1024u) /* at a time, of all lanes: some 10 ms */
+void hopper_allocate_ahead(struct hopper *hopper) {
+#ifdef MADV_POPULATE_WRITE
+    if (hopper_has_news(hopper)) return;
+    uint64_t room = AHEAD_MOST;
+    for (uint32_t i = 0; i < hopper->readers_count; i++) {
+        struct reader *reader = hopper->readers[i];
+        if (!reader || reader->broken) continue;
+        uint64_t tail = reader->tail, wrote = tail - reader->looked, from = tail > reader->ahead ? tail : reader->ahead;
+        reader->looked = tail;
+        if (reader->closed || wrote < AHEAD_FROM || wrote > AHEAD_BURST || reader->ahead >= reader->ring_size) continue;
+        uint64_t until = tail + 4 * wrote;
+        if (until > from + room) until = from + room;
+        if (until > reader->ring_size) until = reader->ring_size;
+        if (until <= from) continue;
+        room -= until - from;
+        uintptr_t first = (uintptr_t)(reader->ring + from) & ~(uintptr_t)4095, end = (uintptr_t)(reader->ring + until) & ~(uintptr_t)4095;
+        reader->ahead = end > first && madvise((void *)first, end - first, MADV_POPULATE_WRITE) ? reader->ring_size : until;
+    }
+#else
+    (void)hopper;
+#endif
 }

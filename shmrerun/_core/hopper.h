@@ -28,7 +28,7 @@ struct reader {
     const uint8_t *dictionary, *ring;
     uint64_t dictionary_size, ring_size;
     uint64_t closed, tail;            /* as loaded by the last scan */
-    uint64_t ahead;                   /* of the first lap: pages before this position are there */
+    uint64_t looked, ahead;           /* tail when pages were last allocated ahead; in the first lap, all before `ahead` are there */
     uint64_t read;                    /* position after the last record indexed */
     uint64_t low;                     /* position of the oldest row not done; what head becomes */
     uint64_t dictionary_read;
@@ -93,6 +93,7 @@ int64_t hopper_add_group(struct hopper *hopper, const struct node *nodes, uint32
  * gives, collect. Rows published before the scan are indexed by it, whatever else happens.
  */
 void hopper_scan(struct hopper *hopper);
+bool hopper_has_news(const struct hopper *hopper); /* a record that was not collected; loads tails only */
 const struct definition *next_definition(struct reader *reader); /* the next one not yet seen, or NULL; texts follow it */
 int hopper_define(struct hopper *hopper, uint32_t reader, uint32_t shape, uint32_t group);
 int64_t hopper_collect(struct hopper *hopper, uint64_t log_size); /* rows indexed, or HOPPER_NO_MEMORY */
@@ -114,6 +115,7 @@ void batch_free(struct batch *batch);
 /* Moves the heads of all lanes up to their oldest row that is not done. Returns the smallest log_size among those rows, or UINT64_MAX. */
 uint64_t hopper_advance(struct hopper *hopper);
 /* Groups that own rows in the older half of a lane that is over half full: calls `visit` once for each such row. */
+void hopper_allocate_ahead(struct hopper *hopper);
 void hopper_pressed(const struct hopper *hopper, void (*visit)(void *context, uint32_t group), void *context);
 
 #endif

@@ -128,6 +128,7 @@ class Host:
             self._count()
             self.words.flush_done = wanted
         self.lanes.remove_finished(dead)
+        self._hopper.allocate_ahead()
         if ending and not self.lanes.seats:
             self._end()
         if self.ended:
@@ -164,7 +165,6 @@ class Host:
 
     def commit(self) -> None:
         """Heads, then scan_from: rows before a head are in the log; none at or behind a head lies before scan_from."""
-        self.words.rows = self._writer.rows
         if self._counted != self._writer.rows:
             self._count()
         oldest = self._hopper.advance()
@@ -180,7 +180,9 @@ class Host:
             self.say(f"{dropped:,} buffered rows were dropped, the oldest first, because the buffer is full: {why}")
 
     def _count(self) -> None:
-        self._counted = self._writer.rows
+        words, writer = self.words, self._writer
+        words.rows, words.chunks, words.written_bytes = writer.rows, writer.chunks, writer.written_bytes
+        self._counted = writer.rows
         self.lanes.count()
 
     def tried(self, ids: bytes, scanned_from: int) -> None:

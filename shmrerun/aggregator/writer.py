@@ -50,7 +50,7 @@ class Writer:
         self._first_of: dict[tuple[Any, ...], dict[str, int]] = {}  # what a family has in common, and path -> its first group
         self._failures: dict[int, int] = {}  # group -> chunks of it that could not be made in a row
         self._under_way: list[tuple[int, list[Taken], int]] = []  # chunks that the log has not got yet: their end in it, rows, bytes
-        self.rows = host.words.rows
+        self.rows, self.chunks, self.written_bytes = host.words.rows, host.words.chunks, host.words.written_bytes  # in the log
         self.retry = 0  # CLOCK_MONOTONIC ns: not before, unless somebody asks
 
     # ---- in
@@ -124,7 +124,7 @@ class Writer:
         due = [group for group, _, _ in pending] if everything else self._batcher.due(pending, now)
         messages = [group for group, _, _ in pending if self._groups[group].shape.is_message]  # due at once, and before what waits
         waiting = {group: (rows, size) for group, rows, size in pending}
-        clean = True
+        clean, before = True, self.chunks
         for group in [*messages, *due, *pressed]:
             groups = self._together(group, waiting)
             if groups and not self._write(groups):
@@ -136,6 +136,8 @@ class Writer:
         clean = self._settle() and clean
         if not clean:
             self.retry = now + RETRY_NANOS
+        elif self.chunks != before:
+            self._feed.worked()
         return clean
 
     def _together(self, group: int, waiting: dict[int, tuple[int, int]]) -> list[int]:
@@ -145,7 +147,9 @@ class Writer:
         if group in self._failures:
             return [group]
         kin = self._families.get(group)
-        family = [number for number in (kin.numbers if kin is not None else (group,)) if number in waiting and number not in self._failures]
+        if kin is None:
+            return [group]
+        family = [number for number in kin.numbers if number in waiting and number not in self._failures]
         rows, size = (sum(column) for column in zip(*(waiting[number] for number in family), strict=True))
         if rows <= min(self._batcher.num_rows, self._unsorted_rows) and size <= self._most_bytes:
             return family
@@ -195,12 +199,11 @@ class Writer:
         """The rows of the chunks that are in the log."""
         while self._under_way and self._under_way[0][0] <= log.size:
             _, taken, size = self._under_way.pop(0)
-            self.rows += sum(part.rows for part in taken)
             for part in taken:
                 self._hopper.commit(part.token)
-            self._host.words.chunks += 1
-            self._host.words.written_bytes += size
-            self._feed.worked()
+                self.rows += part.rows
+            self.chunks += 1
+            self.written_bytes += size
 
     def _settle(self) -> bool:
         """Wait for the chunks that are under way. False: they are not in the log, and their rows are pending again."""
@@ -249,7 +252,9 @@ class Writer:
         taken: list[Taken] = []
         try:
             for group in groups:
-                taken.extend(rows for rows in (self._take(group),) if rows is not None)
+                rows = self._take(group)
+                if rows is not None:
+                    taken.append(rows)
         except BaseException:
             for part in taken:
                 self._hopper.restore(part.token)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from shmrerun import _core
+from shmrerun.model.parts import NULL, VARBIN
 from shmrerun.shm import segments
 
 L = _core.LAYOUT
@@ -58,9 +59,26 @@ def test_large_values_arrive_whole(size, before, lane_of):
     assert raw[tail - padded : tail - padded + size] == source.tobytes()
 
 
+def read(hopper):
+    """Read what the lanes have; it waits to be written."""
+    for reader, shape, *_, columns in hopper.scan():
+        hopper.define(reader, shape, hopper.add_group([(NULL if columns == b"first" else VARBIN, 0, True)], 0))
+    hopper.collect(0)
+
+
+def look(hopper):
+    """A turn of the aggregator, as far as lanes go."""
+    read(hopper)
+    hopper.allocate_ahead()
+
+
+def blocks(*files):
+    return sum(os.fstat(fd).st_blocks for fd in files) * 512
+
+
 @pytest.mark.skipif(not _core.CAN_POPULATE, reason="this kernel reserves segments when they are made")
 def test_pages_ahead_are_allocated_and_change_nothing(lane_of):
-    """A scan that sees much new allocates pages that the producer has not reached; they are zero, and what is written stays."""
+    """A turn that saw much new allocates pages that the producer has not reached; they are zero, and what is written stays."""
     ring = 16 << 20
     lane, segment, fd = lane_of(ring)
     hopper = _core.Hopper()
@@ -69,13 +87,12 @@ def test_pages_ahead_are_allocated_and_change_nothing(lane_of):
     value = bytes(range(256)) * 4096  # 1 MiB
     for number in range(1, 13):
         assert lane.append(path, columns, (1, None, b"", value), 0)[0] <= 2
-        before = os.fstat(fd).st_blocks * 512
-        hopper.scan()
-        allocated = os.fstat(fd).st_blocks * 512
-        assert allocated >= before
+        before = blocks(fd)
+        look(hopper)
+        assert blocks(fd) >= before
         if number == 1:
-            assert allocated - before > 3 << 20
-    assert allocated >= ring
+            assert blocks(fd) - before > 3 << 20
+    assert blocks(fd) >= ring
     os.close(fd)
     _, tail, _, _ = lane.position()
     raw = segment.read(512 + 4096, ring)
@@ -83,37 +100,42 @@ def test_pages_ahead_are_allocated_and_change_nothing(lane_of):
     assert not any(raw[tail:])
 
 
-def test_lanes_of_small_rows_allocate_nothing_ahead(lane_of):
-    """A lane with little in it takes no memory that it may never need."""
-    lane, segment, fd = lane_of(16 << 20)
-    hopper = _core.Hopper()
-    hopper.add_reader(segment)
-    path, columns = _core.path(b"/small"), _core.columns(b"small")
-    for _ in range(20):
-        lane.append(path, columns, (1, None, bytes(1000)), 0)
-        hopper.scan()
-    assert os.fstat(fd).st_blocks * 512 < 1 << 20
-    os.close(fd)
-
-
-@pytest.mark.skipif(not _core.CAN_POPULATE, reason="this kernel reserves segments when they are made")
-def test_a_lane_that_is_behind_gets_nothing_ahead(lane_of):
-    """Where much waits to be written, that comes first."""
+@pytest.mark.parametrize(("rows", "size"), [(20, 1000), (1, FROM - 1000), (20, 1 << 20)])
+def test_small_rows_and_bursts_allocate_nothing_ahead(rows, size, lane_of):
+    """A lane with little in it takes no memory that it may never need; for a burst such pages are no help."""
     lane, segment, fd = lane_of(64 << 20)
     hopper = _core.Hopper()
     hopper.add_reader(segment)
+    path, columns = _core.path(b"/row"), _core.columns(b"large")
+    for _ in range(rows):
+        assert lane.append(path, columns, (1, None, b"", bytes(size)), 0)[0] <= 2
+    before = blocks(fd)
+    look(hopper)
+    assert blocks(fd) == before
+    os.close(fd)
+
+
+def test_nothing_is_allocated_ahead_while_rows_wait_to_be_read(lane_of):
+    """Reading and writing come first; the next turn that is done with them makes up for it."""
+    lane, segment, fd = lane_of(32 << 20)
+    hopper = _core.Hopper()
+    hopper.add_reader(segment)
     path, columns = _core.path(b"/large"), _core.columns(b"large")
-    for _ in range(20):
-        assert lane.append(path, columns, (1, None, b"", bytes(1 << 20)), 0)[0] <= 2
-    before = os.fstat(fd).st_blocks
-    hopper.scan()
-    assert os.fstat(fd).st_blocks == before
+    assert lane.append(path, columns, (1, None, b"", bytes(1 << 20)), 0)[0] <= 2
+    read(hopper)
+    assert lane.append(path, columns, (1, None, b"", bytes(1 << 20)), 0)[0] <= 2
+    before = blocks(fd)
+    hopper.allocate_ahead()
+    assert blocks(fd) == before
+    if _core.CAN_POPULATE:
+        look(hopper)
+        assert blocks(fd) - before > 7 << 20
     os.close(fd)
 
 
 @pytest.mark.skipif(not _core.CAN_POPULATE, reason="this kernel reserves segments when they are made")
-def test_one_scan_allocates_so_much_for_all_lanes(lane_of):
-    """Some milliseconds are what writing may wait for it, however many lanes there are."""
+def test_one_turn_allocates_so_much_for_all_lanes(lane_of):
+    """Some milliseconds are what it may take, however many lanes there are."""
     hopper, files = _core.Hopper(), []
     path, columns = _core.path(b"/large"), _core.columns(b"large")
     for _ in range(5):
@@ -121,8 +143,8 @@ def test_one_scan_allocates_so_much_for_all_lanes(lane_of):
         hopper.add_reader(segment)
         assert lane.append(path, columns, (1, None, b"", bytes(3 << 20)), 0)[0] <= 2
         files.append(fd)
-    before = sum(os.fstat(fd).st_blocks for fd in files) * 512
-    hopper.scan()
-    assert 7 << 20 < sum(os.fstat(fd).st_blocks for fd in files) * 512 - before <= 8 << 20
+    before = blocks(*files)
+    look(hopper)
+    assert 7 << 20 < blocks(*files) - before <= 8 << 20
     for fd in files:
         os.close(fd)
