@@ -75,7 +75,9 @@ class Columns:
             size = len(buffer) if buffer is not None else 0
             places += (at, size)
             if buffer:
-                pieces += (buffer, _PADDING[size % 8])
+                pieces.append(buffer)
+                if size % 8:
+                    pieces.append(_PADDING[size % 8])
                 at += size + -size % 8
         nodes, buffers = len(self.nodes) // 2, len(self.buffers)
         head = _head(nodes, buffers)
