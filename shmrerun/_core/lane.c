@@ -181,7 +181,7 @@ static bool reserve(struct lane_writer *writer, uint64_t size, uint64_t *pad) {
  * memory for them, which is known before anything is written, without a SIGBUS. Where the kernel has no such call, the segment
  * was reserved in full when it was made.
  */
-#define POPULATE_STEP (256u * 1024u)
+#define POPULATE_STEP (64u * 1024u)
 static bool populate(struct lane_writer *writer, uint64_t end) {
 #ifdef MADV_POPULATE_WRITE
     uint64_t until = end > writer->populated + POPULATE_STEP ? end : writer->populated + POPULATE_STEP;
