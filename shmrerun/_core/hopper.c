@@ -76,7 +76,7 @@ int64_t hopper_add_reader(struct hopper *hopper, struct lane *lane, uint64_t siz
     reader->dictionary_size = dictionary_size;
     reader->ring = (const uint8_t *)lane + ring;
     reader->ring_size = ring_size;
-    reader->tail = reader->read = reader->low = head;
+    reader->tail = reader->looked = reader->read = reader->low = head;
     reader->synced = head == 0;
     reader->replayed = hopper->replaying ? load_acquire(&lane->tail) : head;
     reader->rows_before = lane->rows_before;

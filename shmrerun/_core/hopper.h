@@ -114,8 +114,9 @@ void batch_free(struct batch *batch);
 
 /* Moves the heads of all lanes up to their oldest row that is not done. Returns the smallest log_size among those rows, or UINT64_MAX. */
 uint64_t hopper_advance(struct hopper *hopper);
-/* Groups that own rows in the older half of a lane that is over half full: calls `visit` once for each such row. */
+/* Has pages of lanes in their first lap allocated, unless a row waits to be read; 10 ms at most. */
 void hopper_allocate_ahead(struct hopper *hopper);
+/* Groups that own rows in the older half of a lane that is over half full: calls `visit` once for each such row. */
 void hopper_pressed(const struct hopper *hopper, void (*visit)(void *context, uint32_t group), void *context);
 
 #endif

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from shmrerun.rrd.arrays import valid
+from shmrerun.rrd.arrays import ints, valid
 from shmrerun.rrd.fields import ROW_ID_TYPE, fields_in, fields_of
 from shmrerun.rrd.record_batch import Columns
 
@@ -312,8 +312,7 @@ def chunk_from_batch(batch: pa.RecordBatch) -> Chunk:
         column = batch.column(i)
         if column.null_count or column.type.bit_width != 64 or column.type.num_fields:
             raise ValueError(f"{schema.entity_path}: times of {batch.schema.names[i]!r} are not dense 64-bit integers")
-        start = 8 * column.offset
-        values.append(_check_times(memoryview(column.buffers()[1])[start : start + 8 * len(column)], ranges)[0] if len(column) else b"")
+        values.append(_check_times(ints(column).data.cast("B") if len(column) else b"", ranges)[0])
     filled, sparse = _count([batch.column(i) for i in schema.fields.cell_order], values)
     return Chunk(chunk_id, schema, batch, time_ranges=tuple(ranges), filled=filled, sparse=sparse)
 
